@@ -1,0 +1,263 @@
+"""From a packed file to clean lines: bounded unpacking, and no e-mail address in what follows.
+
+Belongs here: reading gzip and plain files of newline-delimited JSON with bounds on size, ratio
+and line length, hashing addresses, and keeping line numbers. Does not belong here: what a line
+means (landing) and what becomes of a file that was refused (ingest).
+
+The reader works on blocks of whole lines and never on single lines: an hour of the archive has
+hundreds of thousands, and a Python loop over them would cost more than everything else.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+from zlib import error as zlib_error
+
+from isal import igzip
+
+# Small blocks stay in memory that is already mapped: with 4 MiB each block pays page faults again
+# and the whole takes a third longer.
+BLOCK_BYTES = 256 * 1024
+# Small files may be packed better than `max_ratio` without being an attack.
+RATIO_FREE_BYTES = 64 * 1024 * 1024
+# What is kept of a line that is too long to be kept whole.
+SAMPLE_BYTES = 64 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
+
+# The domain is looked for first: a literal "@" is found at memory speed.
+_DOMAIN = re.compile(rb"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24})")
+_LOCAL = re.compile(rb"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
+_UNICODE_ESCAPE = re.compile(rb"u[0-9A-Fa-f]{4}")
+# "@" may be written as an escape; an even number of backslashes before it escapes themselves.
+_ESCAPED_AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
+LOCAL_BYTES = 64
+HASH_DIGITS = 32
+# Addresses remembered by one hasher, about 100 bytes each.
+MOST_KNOWN = 500_000
+# Remote addresses of version control (git@host) name no person.
+NOT_PERSONAL = {b"git"}
+
+
+class Unreadable(Exception):
+    """A file cannot be read to its end; `state` is the ledger's word for it."""
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much of an untrusted file is accepted."""
+
+    max_line_bytes: int = 16 * 1024 * 1024
+    max_file_bytes: int = 8 * 1024**3
+    max_ratio: float = 100.0
+
+
+@dataclass(frozen=True)
+class LongLine:
+    """A line above the bound: where it is, how long, how it begins, and its hash."""
+
+    number: int
+    length: int
+    sample: bytes
+    sha256: str
+
+
+@dataclass
+class LineSummary:
+    """What was seen while a file was copied."""
+
+    line_count: int = 0
+    unpacked_bytes: int = 0
+    address_count: int = 0
+    long_lines: list[LongLine] = field(default_factory=list)
+
+
+class AddressHasher:
+    """Replaces e-mail addresses in raw JSON bytes by a salted hash.
+
+    An address becomes `email:<32 hex digits>`, of HMAC-SHA-256 over the lower-cased address with
+    the installation's salt: equal addresses give equal text, and nobody without the salt can test
+    a guess. With `keep_domain` the domain follows after a space, as a hint to an affiliation.
+    """
+
+    def __init__(self, salt: bytes, keep_domain: bool = False) -> None:
+        self._salt = salt
+        self._keep_domain = keep_domain
+        self._known: dict[bytes, bytes] = {}
+        self.count = 0
+
+    def __call__(self, block: bytes) -> bytes:
+        """The block with every address replaced; whole lines only."""
+        if b"\\u0040" in block:
+            block = _ESCAPED_AT.sub(rb"\1@", block)
+        pieces: list[bytes] = []
+        append, known, find_quote = pieces.append, self._known, block.rfind
+        done = 0
+        for match in _DOMAIN.finditer(block):
+            at, end = match.span()
+            # In the archive nearly every address is one whole JSON string, seen many times.
+            start = find_quote(b'"', max(0, at - LOCAL_BYTES - 1), at) + 1
+            address = block[start:end]
+            hashed = known.get(address) if start > done else None
+            if hashed is None:
+                start = _local_start(block, done, at)
+                if start == at:
+                    continue
+                address = block[start:end]
+                hashed = known.get(address) or self._hash(address)
+                known[address] = hashed
+            append(block[done:start])
+            append(hashed)
+            done = end
+        if not pieces:
+            return block
+        self.count += len(pieces) // 2
+        append(block[done:])
+        if len(known) > MOST_KNOWN:
+            known.clear()
+        return b"".join(pieces)
+
+    def _hash(self, address: bytes) -> bytes:
+        local, domain = address.lower().rsplit(b"@", 1)
+        if local in NOT_PERSONAL:
+            return address
+        digest = hmac.digest(self._salt, local + b"@" + domain, "sha256").hex()[:HASH_DIGITS]
+        hashed = b"email:" + digest.encode()
+        return hashed + b" " + domain if self._keep_domain else hashed
+
+
+def _local_start(block: bytes, lower: int, at: int) -> int:
+    """Where the local part before `at` starts, `at` itself where there is none."""
+    match = _LOCAL.search(block, max(lower, at - LOCAL_BYTES), at)
+    if match is None:
+        return at
+    start = match.start()
+    slashes = start - len(block[lower:start].rstrip(b"\\")) - lower
+    if slashes % 2:
+        # The first characters belong to a JSON escape such as \n or \u003c.
+        escape = _UNICODE_ESCAPE.match(block, start, at)
+        start += 5 if escape else 1
+    return start
+
+
+def open_source(path: Path) -> BinaryIO:
+    """Open a file for reading, unpacking gzip; the name says whether gzip is expected.
+
+    Raises:
+        Unreadable: the file is empty, or named `.gz` without being gzip.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(2)
+    if not head:
+        raise Unreadable("truncated", "the file is empty (0 bytes)")
+    if head == GZIP_MAGIC:
+        return igzip.open(path, "rb")  # type: ignore[no-any-return]
+    if path.suffix == ".gz":
+        raise Unreadable("corrupt", "the file is not gzip (no gzip magic number)")
+    return path.open("rb")
+
+
+def blocks_of_lines(path: Path, bounds: Bounds, summary: LineSummary) -> Iterator[bytes]:
+    """Unpack a file as blocks of whole lines, each ending with a line feed.
+
+    A line above `bounds.max_line_bytes` is left out, an empty line standing in its place so that
+    line numbers stay those of the file, and is recorded in `summary.long_lines`.
+
+    Raises:
+        Unreadable: bad gzip, truncated gzip, or larger than the bounds allow.
+    """
+    packed_bytes = path.stat().st_size
+    carry = b""
+    with open_source(path) as stream:
+        while data := _read(stream):
+            summary.unpacked_bytes += len(data)
+            _check_size(summary.unpacked_bytes, packed_bytes, bounds)
+            end = data.rfind(b"\n") + 1
+            if not end:
+                carry += data
+                if len(carry) > bounds.max_line_bytes:
+                    carry = _skip_long_line(stream, carry, packed_bytes, bounds, summary)
+                    yield b"\n"
+                continue
+            block = carry + data[:end] if carry else data[:end]
+            carry = data[end:]
+            first = block.find(b"\n")
+            if first > bounds.max_line_bytes:
+                summary.long_lines.append(_long_line(summary.line_count + 1, block[:first]))
+                block = block[first:]
+            summary.line_count += block.count(b"\n")
+            yield block
+    if carry:
+        summary.line_count += 1
+        yield carry + b"\n"
+
+
+def _skip_long_line(
+    stream: BinaryIO, start: bytes, packed_bytes: int, bounds: Bounds, summary: LineSummary
+) -> bytes:
+    """Read on to the end of a line that is too long; returns what follows it."""
+    digest = hashlib.sha256(start)
+    length = len(start)
+    rest = b""
+    while data := _read(stream):
+        summary.unpacked_bytes += len(data)
+        _check_size(summary.unpacked_bytes, packed_bytes, bounds)
+        line, separator, rest = data.partition(b"\n")
+        digest.update(line)
+        length += len(line)
+        if separator:
+            break
+    summary.line_count += 1
+    sample = start[:SAMPLE_BYTES]
+    summary.long_lines.append(LongLine(summary.line_count, length, sample, digest.hexdigest()))
+    return rest
+
+
+def _long_line(number: int, line: bytes) -> LongLine:
+    return LongLine(number, len(line), line[:SAMPLE_BYTES], hashlib.sha256(line).hexdigest())
+
+
+def _read(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(BLOCK_BYTES)
+    except EOFError as error:
+        raise Unreadable("truncated", "the gzip stream ends before its trailer") from error
+    except (OSError, zlib_error) as error:
+        raise Unreadable("corrupt", f"bad gzip data ({error})") from error
+
+
+def _check_size(unpacked: int, packed: int, bounds: Bounds) -> None:
+    if unpacked > bounds.max_file_bytes:
+        raise Unreadable("corrupt", f"unpacks to more than {bounds.max_file_bytes} bytes")
+    if unpacked > RATIO_FREE_BYTES and unpacked > packed * bounds.max_ratio:
+        raise Unreadable(
+            "corrupt", f"unpacks to more than {bounds.max_ratio:g} times its size (gzip bomb)"
+        )
+
+
+def copy_lines(path: Path, target: Path, bounds: Bounds, hasher: AddressHasher) -> LineSummary:
+    """Unpack `path` into `target` with addresses hashed.
+
+    Raises:
+        Unreadable: see `blocks_of_lines`; `target` is then incomplete and must not be used.
+    """
+    summary = LineSummary()
+    before = hasher.count
+    # Writing over a file of the last hour is many times cheaper than growing a new one.
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=0) as out:
+        for block in blocks_of_lines(path, bounds, summary):
+            out.write(hasher(block))
+        out.truncate()
+    summary.address_count = hasher.count - before
+    for line in summary.long_lines:
+        object.__setattr__(line, "sample", hasher(line.sample))
+    return summary

@@ -1,0 +1,701 @@
+"""From the forms in which the Hub is recorded to the lake's three tables.
+
+Belongs here: the columns of models, commits and discussions, how each source form fills them,
+what makes a line malformed, which of two rows for one repository is kept. Does not belong here:
+fetching (orchestration.clients.huggingface) and what is committed when (snapshot).
+
+Every form goes the same way: strict JSON lines without e-mail addresses, parsed once by DuckDB
+into declared keys, typed, and written as a Parquet part; parts are combined in one order, so
+that equal content gives equal bytes.
+
+Source of the keys: the parsers `ModelInfo`, `GitCommitInfo` and `Discussion` of huggingface_hub
+2.4, and real answers of `GET /api/models`.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from assets.github.landing import BadLine, literal
+
+SCHEMA_VERSION = 1
+MODELS, COMMITS, DISCUSSIONS = "models", "commits", "discussions"
+API, RADAR_DUMP, HUB_STATS, API_DUMP = "api", "radar_dump", "hub_stats", "api_dump"
+
+SCHEMAS: dict[str, dict[str, str]] = {
+    MODELS: {
+        "repository_id": "VARCHAR",
+        "repository_type": "VARCHAR",
+        "repository_name": "VARCHAR",
+        "owner_name": "VARCHAR",
+        "created_at": "TIMESTAMP",
+        "last_modified_at": "TIMESTAMP",
+        "like_count": "BIGINT",
+        "download_30d_count": "BIGINT",
+        "download_all_count": "BIGINT",
+        "gated": "VARCHAR",
+        "is_private": "BOOLEAN",
+        "is_disabled": "BOOLEAN",
+        "removed_at": "TIMESTAMP",
+        "library_name": "VARCHAR",
+        "pipeline_tag": "VARCHAR",
+        "licence": "VARCHAR",
+        "tags": "VARCHAR[]",
+        "languages": "VARCHAR[]",
+        "base_models": 'STRUCT("name" VARCHAR, relation VARCHAR)[]',
+        "parameter_count": "BIGINT",
+        "storage_bytes": "BIGINT",
+        "trending_score": "DOUBLE",
+        "head_sha": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+        "source_form": "VARCHAR",
+        "extra": "VARCHAR",
+    },
+    COMMITS: {
+        "repository_name": "VARCHAR",
+        "repository_type": "VARCHAR",
+        "commit_id": "VARCHAR",
+        "authors": "VARCHAR[]",
+        "committed_at": "TIMESTAMP",
+        "title": "VARCHAR",
+        "message": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+    DISCUSSIONS: {
+        "repository_name": "VARCHAR",
+        "repository_type": "VARCHAR",
+        "discussion_number": "BIGINT",
+        "discussion_title": "VARCHAR",
+        "status": "VARCHAR",
+        "is_pull_request": "BOOLEAN",
+        "author_login": "VARCHAR",
+        "created_at": "TIMESTAMP",
+        "comment_count": "BIGINT",
+        "observed_at": "TIMESTAMP",
+    },
+}
+
+# What is one thing, which of its rows is the newest, and the order of the finished file.
+_IDENTITY = {
+    MODELS: "coalesce('id:' || repository_id, 'name:' || repository_name)",
+    COMMITS: "repository_type, repository_name, commit_id",
+    DISCUSSIONS: "repository_type, repository_name, discussion_number",
+}
+_NEWEST = {
+    MODELS: "last_modified_at desc nulls last, like_count desc nulls last, "
+    "download_30d_count desc nulls last, head_sha nulls last",
+    COMMITS: "committed_at desc nulls last",
+    DISCUSSIONS: "comment_count desc nulls last",
+}
+_ORDER = {
+    MODELS: "repository_name, repository_id nulls first",
+    COMMITS: "repository_name, repository_type, committed_at nulls first, commit_id",
+    DISCUSSIONS: "repository_name, repository_type, discussion_number",
+}
+
+RELATIONS = ("finetune", "adapter", "quantized", "merge")
+MOST_NAME_CHARACTERS = 512
+# Card and unknown keys of one model above this size are not kept; their size is.
+MOST_EXTRA_CHARACTERS = 32 * 1024
+# Bytes of a refused line that are kept.
+KEPT_BYTES = 64 * 1024
+BATCH_BYTES = 8 * 1024 * 1024
+BATCH_LINES = 20_000
+
+# Column: (key of the line, how it is read). A value of another type makes the line malformed.
+_TYPED: dict[str, dict[str, tuple[str, str]]] = {
+    RADAR_DUMP: {
+        "repository_name": ("id", "name"),
+        "owner_name": ("author", "text"),
+        "created_at": ("created_at", "moment"),
+        "last_modified_at": ("updated_at", "moment"),
+        "like_count": ("likes", "whole"),
+        "download_30d_count": ("downloads_30d", "whole"),
+        "is_removed": ("removed", "flag"),
+        "removed_at": ("removed_at", "moment"),
+        "library_name": ("library", "text"),
+        "pipeline_tag": ("pipeline_tag", "text"),
+        "parameter_count": ("parameters", "whole"),
+        "storage_bytes": ("storage_bytes", "whole"),
+        "trending_score": ("trending_score", "number"),
+    },
+    API: {
+        "repository_name": ("id", "name"),
+        "repository_id": ("_id", "text"),
+        "owner_name": ("author", "text"),
+        "created_at": ("createdAt", "moment"),
+        "last_modified_at": ("lastModified", "moment"),
+        "like_count": ("likes", "whole"),
+        "download_30d_count": ("downloads", "whole"),
+        "download_all_count": ("downloadsAllTime", "whole"),
+        "is_private": ("private", "flag"),
+        "is_disabled": ("disabled", "flag"),
+        "library_name": ("library_name", "text"),
+        "pipeline_tag": ("pipeline_tag", "text"),
+        "storage_bytes": ("usedStorage", "whole"),
+        "trending_score": ("trendingScore", "number"),
+        "head_sha": ("sha", "text"),
+    },
+    COMMITS: {
+        "commit_id": ("id", "name"),
+        "committed_at": ("date", "moment"),
+        "title": ("title", "text"),
+        "message": ("message", "text"),
+    },
+    DISCUSSIONS: {
+        "discussion_number": ("num", "whole"),
+        "discussion_title": ("title", "text"),
+        "status": ("status", "text"),
+        "is_pull_request": ("isPullRequest", "flag"),
+        "created_at": ("createdAt", "moment"),
+        "comment_count": ("numComments", "whole"),
+    },
+}
+# Keys that come in several shapes and are read leniently.
+_SHAPED = {
+    RADAR_DUMP: ("tags", "languages", "license", "gated", "base_model"),
+    API: ("modelId", "tags", "gated", "cardData", "baseModels", "safetensors", "gguf"),
+    COMMITS: ("authors",),
+    DISCUSSIONS: ("author", "repo"),
+}
+# Not kept in `extra`: what follows from other columns, and what is larger than its worth.
+_DROPPED = {
+    RADAR_DUMP: ("schema", "slug", "url", "parameters_human", "storage_human", "license_family"),
+    API: ("siblings", "spaces", "config", "widgetData", "transformersInfo", "model-index",
+          "securityRepoStatus", "inferenceProviderMapping", "evalResults"),
+}  # fmt: skip
+_DROPPED_OF_CARD = ("license", "language", "base_model", "tags", "library_name", "pipeline_tag",
+                    "model-index", "widget", "extra_gated_prompt", "extra_gated_fields")  # fmt: skip
+_KINDS = {
+    "name": "a name",
+    "text": "text",
+    "whole": "a whole number that fits",
+    "number": "a number",
+    "flag": "true or false",
+    "moment": "a point in time",
+}
+_NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+_MACROS = f"""
+create or replace temp macro hub_text(j) as
+    case when json_type(j) = 'VARCHAR' then j ->> '$' end;
+create or replace temp macro hub_name(j) as
+    case
+        when json_type(j) = 'VARCHAR' and length(j ->> '$') between 1 and {MOST_NAME_CHARACTERS}
+            then j ->> '$'
+    end;
+create or replace temp macro hub_number(j) as
+    case
+        when json_type(j) in ('BIGINT', 'UBIGINT', 'DOUBLE')
+            and isfinite(try_cast(j ->> '$' as double)) then try_cast(j ->> '$' as double)
+    end;
+create or replace temp macro hub_whole(j) as
+    case
+        when json_type(j) in ('BIGINT', 'UBIGINT') then try_cast(j ->> '$' as bigint)
+        when json_type(j) = 'DOUBLE' and hub_number(j) = trunc(hub_number(j))
+            then try_cast(hub_number(j) as bigint)
+    end;
+create or replace temp macro hub_flag(j) as
+    case when json_type(j) = 'BOOLEAN' then (j ->> '$') = 'true' end;
+create or replace temp macro hub_instant(t) as
+    case when t between timestamp '1970-01-01' and timestamp '2100-01-01' then t end;
+create or replace temp macro hub_moment(j) as
+    hub_instant(try_cast(hub_text(j) as timestamptz) at time zone 'UTC');
+create or replace temp macro hub_opened(j) as
+    case
+        when json_type(j) <> 'VARCHAR' then j
+        when left(j ->> '$', 1) in ('{{', '[') and json_valid(j ->> '$') then (j ->> '$')::json
+        else j
+    end;
+create or replace temp macro hub_texts(j) as
+    case json_type(j)
+        when 'VARCHAR' then [j ->> '$']
+        when 'ARRAY' then list_filter(
+            list_transform(json_extract(j, '$[*]'), lambda x: hub_text(x)),
+            lambda x: x is not null
+        )
+    end;
+create or replace temp macro hub_names(j) as
+    case json_type(j)
+        when 'VARCHAR' then string_split(j ->> '$', ', ')
+        when 'OBJECT' then list_transform(
+            coalesce(json_extract(j, '$.models[*]'), []),
+            lambda x: coalesce(hub_text(x), hub_text(json_extract(x, '$.id')))
+        )
+        when 'ARRAY' then list_transform(
+            json_extract(j, '$[*]'), lambda x: coalesce(hub_text(x), hub_text(json_extract(x, '$.id')))
+        )
+    end;
+create or replace temp macro hub_relation(t) as
+    case when t in {RELATIONS} then t end;
+create or replace temp macro hub_gated(j) as
+    case
+        when json_type(j) in ('BOOLEAN', 'VARCHAR') then
+            case lower(j ->> '$')
+                when 'auto' then 'auto' when 'manual' then 'manual'
+                when 'false' then 'no' when 'no' then 'no' when 'true' then 'yes'
+            end
+    end;
+create or replace temp macro hub_once(names) as
+    list_filter(
+        names,
+        lambda x, i: x <> '' and length(x) <= {MOST_NAME_CHARACTERS}
+            and list_position(names, x) = i
+    );
+create or replace temp macro hub_tagged(tags) as
+    list_transform(
+        list_filter(coalesce(tags, []), lambda t: starts_with(t, 'base_model:')),
+        lambda t: {{
+            'name': regexp_extract(t, '^base_model:(?:({"|".join(RELATIONS)}):)?(.*)$', 2),
+            'relation': nullif(
+                regexp_extract(t, '^base_model:(?:({"|".join(RELATIONS)}):)?(.*)$', 1), ''
+            )
+        }}
+    );
+create or replace temp macro hub_bases(names, relation, tagged) as
+    list_transform(
+        hub_once(names),
+        lambda n: {{
+            'name': n,
+            'relation': coalesce(
+                relation,
+                list_filter(tagged, lambda t: t.name = n and t.relation is not null)[1].relation
+            )
+        }}
+    );
+create or replace temp macro hub_owner(name) as
+    case when contains(name, '/') then nullif(split_part(name, '/', 1), '') end;
+create or replace temp macro hub_tag(tags, head) as
+    substr(list_filter(coalesce(tags, []), lambda t: starts_with(t, head))[1], length(head) + 1);
+create or replace temp macro hub_extra(j) as
+    case
+        when length(j) > {MOST_EXTRA_CHARACTERS}
+            then json_object('omitted_characters', length(j))::varchar
+        else nullif(j::varchar, '{{}}')
+    end;
+"""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the reading macros known to a connection."""
+    connection.execute(_MACROS).fetchall()
+
+
+@dataclass
+class Part:
+    """What one batch of lines gave: rows in a Parquet file, and the lines that are not loaded."""
+
+    row_count: int
+    bad_lines: list[BadLine] = field(default_factory=list)
+
+
+def normalise(
+    connection: duckdb.DuckDBPyConnection,
+    form: str,
+    table: str,
+    lines: Sequence[tuple[int, bytes]],
+    observed_at: datetime,
+    parquet: Path,
+) -> Part:
+    """Write the rows of some JSON lines of one form to a Parquet part, in their order.
+
+    Args:
+        connection: one on which `prepare` was called.
+        form: `api`, `radar_dump`, `hub_stats` or `api_dump`.
+        table: `models`, `commits` or `discussions`.
+        lines: line number and bytes, one JSON object each, without e-mail addresses.
+        observed_at: when the source said so, UTC without zone.
+        parquet: the file to write; made also where no line is good.
+
+    Returns:
+        How many rows were written, and the refused lines in order.
+    """
+    good, bad = sift(lines)
+    batch = pa.table(
+        {
+            "number": pa.array([number for number, _ in good], pa.int64()),
+            "line": pa.array([line for _, line in good], pa.binary()).cast(pa.string()),
+        }
+    )
+    connection.register("hub_batch", batch)
+    try:
+        connection.execute(
+            f"create or replace temp table hub_rows as {_select(form, table)}",
+            {"observed_at": observed_at, "form": form} if table == MODELS else
+            {"observed_at": observed_at},
+        ).fetchall()  # fmt: skip
+    finally:
+        connection.unregister("hub_batch")
+    texts = dict(good)
+    for number, reason in connection.execute(
+        "select number, problem from hub_rows where problem is not null order by number"
+    ).fetchall():
+        bad.append(bad_line(number, texts[number], reason))
+    columns = ", ".join(f'"{name}"' for name in SCHEMAS[table])
+    written = connection.execute(
+        f"copy (select {columns} from hub_rows where problem is null order by number) "
+        f"to {literal(parquet)} (format parquet, compression zstd)"
+    ).fetchone()
+    assert written is not None
+    return Part(int(written[0]), sorted(bad, key=lambda line: line.number))
+
+
+def sift(
+    lines: Sequence[tuple[int, bytes]],
+) -> tuple[list[tuple[int, bytes]], list[BadLine]]:
+    """Lines that are one strict JSON object, and the others with the reason."""
+    good, bad = [], []
+    for number, line in lines:
+        try:
+            is_object = isinstance(orjson.loads(line), dict)
+        except orjson.JSONDecodeError as error:
+            bad.append(bad_line(number, line, f"not JSON ({_short(error.msg)})"))
+            continue
+        if not is_object:
+            bad.append(bad_line(number, line, "not a JSON object"))
+        elif b"\\u0000" in line and _NUL_ESCAPE.search(line):
+            bad.append(bad_line(number, line, "holds a NUL character"))
+        else:
+            good.append((number, line))
+    return good, bad
+
+
+def bad_line(number: int, line: bytes, reason: str) -> BadLine:
+    """A refused line with its hash and its beginning."""
+    digest = hashlib.sha256(line).hexdigest()
+    return BadLine(number, reason, len(line), digest, line[:KEPT_BYTES])
+
+
+def _short(message: str) -> str:
+    return " ".join(message.split())[:120]
+
+
+def batches(blocks: Iterator[bytes]) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered lines of blocks of whole lines, some thousand at a time, without empty ones."""
+    batch: list[tuple[int, bytes]] = []
+    number = size = 0
+    for block in blocks:
+        for line in block.split(b"\n")[:-1]:
+            number += 1
+            if line.strip():
+                batch.append((number, line))
+                size += len(line)
+        if size >= BATCH_BYTES or len(batch) >= BATCH_LINES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def combine(
+    connection: duckdb.DuckDBPyConnection, table: str, parts: Sequence[Path], parquet: Path
+) -> tuple[int, int]:
+    """Put parts together in the table's one order, each repository (or act) once.
+
+    Of several rows for one the newest is kept; names that differ in case only are different.
+
+    Returns:
+        Rows written and rows dropped as duplicates.
+    """
+    columns = ", ".join(f'"{name}"' for name in SCHEMAS[table])
+    source = _parts(table, parts)
+    connection.execute(
+        f"""
+        create or replace temp table hub_losers as
+        select filename, file_row_number
+        from {source}
+        qualify row_number() over (
+            partition by {_IDENTITY[table]}
+            order by {_NEWEST[table]}, filename, file_row_number
+        ) > 1
+        """
+    ).fetchall()
+    dropped = connection.execute("select count(*) from hub_losers").fetchone()
+    written = connection.execute(
+        f"""
+        copy (
+            select {columns}
+            from {source} as kept
+            anti join hub_losers using (filename, file_row_number)
+            order by {_ORDER[table]}
+        ) to {literal(parquet)} (format parquet, compression zstd)
+        """
+    ).fetchone()
+    assert dropped is not None
+    assert written is not None
+    return int(written[0]), int(dropped[0])
+
+
+def _parts(table: str, parts: Sequence[Path]) -> str:
+    if parts:
+        listed = ", ".join(literal(part) for part in parts)
+        return f"read_parquet([{listed}], filename = true, file_row_number = true)"
+    columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in SCHEMAS[table].items())
+    return f"(select {columns}, '' as filename, 0::bigint as file_row_number where false)"
+
+
+def _select(form: str, table: str) -> str:
+    """The query from `hub_batch(number, line)` to the table's columns and `problem`."""
+    if table == COMMITS:
+        return _act_select(COMMITS, "commit", _COMMIT_COLUMNS)
+    if table == DISCUSSIONS:
+        return _act_select(DISCUSSIONS, "discussion", _DISCUSSION_COLUMNS)
+    return _model_select(RADAR_DUMP if form == RADAR_DUMP else API)
+
+
+def _structure(keys: Sequence[str]) -> str:
+    """The argument of `json_transform` that keeps the values of some keys as JSON."""
+    return "'" + json.dumps({key: "JSON" for key in keys}) + "'"
+
+
+def _typed_columns(shape: str) -> str:
+    columns = _TYPED[shape].items()
+    return ", ".join(f'hub_{kind}(f."{key}") as "{name}"' for name, (key, kind) in columns)
+
+
+def _problem(shape: str) -> str:
+    """The first declared key whose value is of another type, as text; null where all fit."""
+    cases = " ".join(
+        f"when f.\"{key}\" is not null and json_type(f.\"{key}\") <> 'NULL' "
+        f"and hub_{kind}(f.\"{key}\") is null then '{key} is not {_KINDS[kind]}'"
+        for key, kind in _TYPED[shape].values()
+    )
+    return f"case {cases} end"
+
+
+def _removed(keys: Sequence[str]) -> str:
+    """A merge patch (RFC 7396) that takes keys out of an object."""
+    return "'" + json.dumps({key: None for key in keys}) + "'::json"
+
+
+def _model_select(shape: str) -> str:
+    keys = [key for key, _ in _TYPED[shape].values()] + list(_SHAPED[shape])
+    consumed = _removed([*keys, *_DROPPED[shape]])
+    shaped = _RADAR_COLUMNS if shape == RADAR_DUMP else _API_COLUMNS
+    columns = ", ".join(f'{_model_column(shape, name)} as "{name}"' for name in SCHEMAS[MODELS])
+    return f"""
+    with read as (
+        select number, line, json_transform(line, {_structure(keys)}) as f from hub_batch
+    ),
+    typed as (
+        select number, line, f, {_typed_columns(shape)}, {_problem(shape)} as problem from read
+    ),
+    opened as (
+        select
+            * exclude (line), hub_texts(f.tags) as tags,
+            json_merge_patch(line::json, {consumed}) as rest, {shaped}
+        from typed
+    ),
+    named as (select *, hub_tagged(tags) as tagged from opened)
+    select
+        number, {columns},
+        coalesce(
+            problem, case when {_model_column(shape, "repository_name")} is null then 'no id' end
+        ) as problem
+    from named
+    """
+
+
+_RADAR_COLUMNS = """
+    hub_texts(f.languages) as languages, f.license as card_licence, f.gated as gate,
+    f.base_model as bases, null::varchar as declared, true as has_bases
+"""
+_API_COLUMNS = f"""
+    hub_opened(f.cardData) as card, f.gated as gate, hub_opened(f.baseModels) as base,
+    hub_opened(f.safetensors) as tensors, hub_opened(f.gguf) as gguf,
+    hub_texts(case when json_type(card) = 'OBJECT' then json_extract(card, '$.language') end) as languages,
+    case when json_type(card) = 'OBJECT' then json_extract(card, '$.license') end as card_licence,
+    case
+        when len(hub_names(base)) > 0 then base
+        when json_type(card) = 'OBJECT' then json_extract(card, '$.base_model')
+    end as bases,
+    hub_relation(
+        case
+            when len(hub_names(base)) > 0 then hub_text(json_extract(base, '$.relation'))
+            when json_type(card) = 'OBJECT' then hub_text(json_extract(card, '$.base_model_relation'))
+        end
+    ) as declared,
+    coalesce(f.cardData, f.baseModels, f.tags) is not null as has_bases,
+    case
+        when json_type(card) = 'OBJECT' then json_merge_patch(card, {_removed(_DROPPED_OF_CARD)})
+    end as card_rest
+"""
+_BASES = """
+    case
+        when not has_bases then null
+        when len(hub_once(hub_names(bases))) > 0 then hub_bases(hub_names(bases), declared, tagged)
+        else hub_bases(list_transform(tagged, lambda t: t.name), null, tagged)
+    end
+"""
+_LICENCE = "coalesce(array_to_string(hub_texts(card_licence), ', '), hub_tag(tags, 'license:'))"
+_REST = """
+    case
+        when json_type(gate) <> 'NULL' and hub_gated(gate) is null
+            then json_merge_patch(rest, json_object('gated', gate))
+        else rest
+    end
+"""
+_CARD_REST = f"""
+    case
+        when card_rest is not null and card_rest::varchar <> '{{}}'
+            then json_merge_patch({_REST}, json_object('cardData', card_rest))
+        else {_REST}
+    end
+"""
+_TOTAL = "case when json_type({0}) = 'OBJECT' then hub_whole({0} -> '$.total') end"
+
+
+def _model_column(shape: str, name: str) -> str:
+    """The expression of one column of the models table."""
+    is_radar = shape == RADAR_DUMP
+    expressions = {
+        "repository_type": "'model'",
+        "gated": "hub_gated(gate)",
+        "licence": _LICENCE,
+        "tags": "tags",
+        "languages": "languages",
+        "base_models": _BASES,
+        "observed_at": "$observed_at::timestamp",
+        "source_form": "$form",
+        "extra": f"hub_extra({_REST if is_radar else _CARD_REST})",
+    }
+    if is_radar:
+        # Removed at a time not recorded: by the day of the dump at the latest.
+        expressions["removed_at"] = (
+            "case when coalesce(is_removed, removed_at is not null) "
+            "then coalesce(removed_at, $observed_at::timestamp) end"
+        )
+        expressions["repository_name"] = "repository_name"
+        expressions["owner_name"] = "coalesce(owner_name, hub_owner(repository_name))"
+    else:
+        full_name = "coalesce(repository_name, hub_name(f.modelId))"
+        expressions["repository_name"] = full_name
+        expressions["owner_name"] = f"coalesce(owner_name, hub_owner({full_name}))"
+        expressions["parameter_count"] = (
+            f"coalesce({_TOTAL.format('tensors')}, {_TOTAL.format('gguf')})"
+        )
+    if name in expressions:
+        return expressions[name]
+    return f'"{name}"' if name in _TYPED[shape] else f"null::{SCHEMAS[MODELS][name]}"
+
+
+_COMMIT_COLUMNS = {
+    # Only the login: name and address of a git author are not kept.
+    "authors": "list_filter(list_transform(coalesce(json_extract(f.authors, '$[*]'), []), "
+    "lambda a: coalesce(hub_text(a), hub_text(json_extract(a, '$.user')))), lambda a: a is not null)",
+}
+_DISCUSSION_COLUMNS = {
+    "author_login": "coalesce(hub_text(f.author), hub_text(json_extract(f.author, '$.name')))",
+}
+
+
+def _act_select(table: str, key: str, own: dict[str, str]) -> str:
+    """Commits and discussions: `{"repo_id", "repo_type", <key>: {...}}`, or the object alone."""
+    keys = [name for name, _ in _TYPED[table].values()] + list(_SHAPED[table])
+    in_act = "hub_name(json_extract(f.repo, '$.name'))" if table == DISCUSSIONS else "null"
+    type_in_act = "hub_name(json_extract(f.repo, '$.type'))" if table == DISCUSSIONS else "null"
+    names = {
+        "repository_name": f"coalesce(hub_name(o.repo_id), {in_act})",
+        "repository_type": f"coalesce(hub_name(o.repo_type), {type_in_act}, 'model')",
+        "observed_at": "$observed_at::timestamp",
+        **own,
+    }
+    columns = ", ".join(
+        f'{names.get(name, chr(34) + name + chr(34))} as "{name}"' for name in SCHEMAS[table]
+    )
+    number = next(iter(_TYPED[table]))
+    return f"""
+    with outside as (
+        select number, json_transform(line, {_structure(["repo_id", "repo_type", key])}) as o
+        from hub_batch
+    ),
+    read as (
+        select
+            number, o,
+            json_transform(
+                case when json_type(o."{key}") = 'OBJECT' then o."{key}" end, {_structure(keys)}
+            ) as f
+        from outside
+    ),
+    typed as (
+        select number, o, f, {_typed_columns(table)}, {_problem(table)} as problem from read
+    )
+    select
+        number, {columns},
+        coalesce(
+            problem,
+            case
+                when f is null then 'no {key}'
+                when {names["repository_name"]} is null then 'no repo_id'
+                when "{number}" is null then 'no {_TYPED[table][number][0]} in the {key}'
+            end
+        ) as problem
+    from typed
+    """
+
+
+def form_of(line: bytes) -> tuple[str, str] | None:
+    """Table and source form of a JSON line by its keys; None where they tell nothing."""
+    try:
+        value: Any = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    if "commit" in value:
+        return COMMITS, API_DUMP
+    if "discussion" in value:
+        return DISCUSSIONS, API_DUMP
+    if "id" not in value and "modelId" not in value:
+        return None
+    is_radar = not {"_id", "modelId"} & value.keys() and bool(
+        {"downloads_30d", "updated_at", "storage_bytes"} & value.keys()
+    )
+    return MODELS, RADAR_DUMP if is_radar else API_DUMP
+
+
+def hub_stats_lines(
+    connection: duckdb.DuckDBPyConnection, source: Path, target: Path
+) -> None:
+    """Write the models of a hub-stats Parquet file as JSON lines of the API's form.
+
+    The columns are those of the API's answer (`_id`, `id`, `author`, `cardData` as JSON text,
+    `baseModels` and `safetensors` as structs, ...); absent ones are absent, large ones that no
+    column needs are not read, nulls are left out.
+
+    Raises:
+        duckdb.Error: the file is not Parquet.
+        ValueError: it has no column `id`.
+    """
+    described = connection.execute(
+        "describe select * from read_parquet($path)", {"path": str(source)}
+    ).fetchall()
+    known = {row[0]: row[1] for row in described}
+    if "id" not in known and "modelId" not in known:
+        raise ValueError("the Parquet file has no column id")
+    kept = ", ".join(
+        _as_json_safe(name, kind) for name, kind in known.items() if name not in _DROPPED[API]
+    )
+    connection.execute(
+        f"copy (select {kept} from read_parquet({literal(source)})) "
+        f"to {literal(target)} (format json, array false)"
+    ).fetchall()
+
+
+def _as_json_safe(name: str, kind: str) -> str:
+    """A column whose JSON is valid: floats that are no numbers become null, bytes are text."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    if kind in {"FLOAT", "DOUBLE"}:
+        return f"case when isfinite({quoted}) then {quoted} end as {quoted}"
+    if name == "gated" and kind == "BOOLEAN":
+        return quoted
+    return f"{quoted}::varchar as {quoted}" if kind.startswith("TIMESTAMP") else quoted

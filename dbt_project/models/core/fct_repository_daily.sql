@@ -1,0 +1,89 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_days',
+        unique_key='occurred_on',
+        tags=['by_day', 'incremental'],
+        meta={
+            'dagster': {'group': 'core'},
+            'replaces': {'first': 'first_file_on', 'last': 'last_file_on', 'ahead': 1}
+        }
+    )
+}}
+
+{%- set kinds = [
+    'push', 'issue', 'issue_comment', 'pull_request', 'pull_request_merged',
+    'pull_request_review', 'pull_request_review_comment', 'star', 'fork', 'release', 'create',
+    'delete', 'member', 'wiki', 'public', 'commit_comment', 'discussion', 'discussion_comment',
+    'other'
+] %}
+
+with affected as (
+
+    select occurred_on
+    from {{ ref('int_github_events__deduplicated') }}
+    where {{ in_window('file_on', ahead=1) }}
+
+    {% if is_incremental() %}
+    union
+
+    -- Days that an older version of the window's files fed and the present one may not.
+    select occurred_on
+    from {{ this }}
+    where
+        {{ touches_window('first_file_on', 'last_file_on', ahead=1) }}
+        or {{ in_window('occurred_on', ahead=1) }}
+    {% endif %}
+
+),
+
+acts as (
+
+    select * from {{ ref('int_github_events__deduplicated') }}
+    where
+        repository_id is not null
+        and occurred_on in (select affected.occurred_on from affected)
+
+),
+
+daily as (
+
+    select
+        repository_key,
+        occurred_on,
+        min(file_on) as first_file_on,
+        max(file_on) as last_file_on,
+        count(*) as interaction_count,
+        {% for kind in kinds %}
+        count(case when kind = '{{ kind }}' then 1 end) as {{ kind }}_count,
+        {% endfor %}
+        count(case when kind = 'push' and push_size is not null then 1 end) as sized_push_count,
+        cast(sum(case when kind = 'push' then push_size end) as bigint) as commit_count,
+        count(case when kind = 'issue' and action = 'opened' then 1 end) as issue_opened_count,
+        count(
+            case
+                when
+                    kind = 'issue_comment'
+                    and action = 'created'
+                    and thread_kind is distinct from 'pull_request'
+                    then 1
+            end
+        ) as issue_comment_created_count,
+        count(
+            case when kind = 'pull_request' and action = 'opened' then 1 end
+        ) as pull_request_opened_count,
+        count(distinct actor_key) as actor_count,
+        count(
+            distinct case when actor_login like '%[bot]' then actor_key end
+        ) as suffixed_bot_actor_count
+    from acts
+    group by repository_key, occurred_on
+
+)
+
+select
+    daily.*,
+    coverage.completeness_share
+from daily
+left join {{ ref('int_github_coverage__summarised') }} as coverage
+    on daily.occurred_on = coverage.file_on

@@ -1,0 +1,14 @@
+-- Two platforms, three features, two bases: no cell may be absent, and none counts twice.
+with cells as (
+
+    select
+        count(*) as cell_count,
+        count(distinct repository_count + unknown_count) as size_count
+    from {{ ref('mart_intensity_summary') }}
+    group by platform
+
+)
+
+select *
+from cells
+where cell_count <> 6 or size_count <> 1

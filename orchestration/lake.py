@@ -1,0 +1,258 @@
+"""The Parquet lake: where raw data lies, and how it gets there without half states.
+
+Belongs here: paths, manifests, atomic commits, locks, clean-up of leftovers. Does not belong
+here: what a source's rows mean (assets) or how they are queried (dbt).
+
+Layout::
+
+    <root>/raw/<source>/<table>/day=YYYY-MM-DD/manifest.json
+    <root>/raw/<source>/<table>/day=YYYY-MM-DD/<name>.<hash>.parquet
+    <root>/quarantine/<source>/<name>.<hash>.*
+    <root>/tmp/
+
+A manifest is the only truth about a partition: a Parquet file that no manifest names is a
+leftover of a kill or an old version, and readers never see it. Switching the manifest is one
+rename, so data and ledger change in the same instant.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from orchestration.failures import PermanentFailure
+
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = 1
+ANCHOR_DAY = date(1970, 1, 1)
+HASH_DIGITS = 12
+# A commit is two small writes; who waits longer than this waits for a stuck process.
+LOCK_SECONDS = 60.0
+# Files in tmp/ that are older belong to a process that was killed.
+STALE_SECONDS = 24 * 3600.0
+
+Entry = dict[str, Any]
+
+
+def sha256_of_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def safe_name(name: str) -> str:
+    """`name` as a file-name stem: letters, digits, `.`, `_`, `-`, at most 120 characters."""
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[:120]
+    if not cleaned:
+        raise PermanentFailure(f"The name {name!r} cannot be used for a file.", "Rename the file.")
+    return cleaned
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write text under a temporary name, flush it to disk and rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One day of one raw table."""
+
+    source: str
+    table: str
+    day: date
+    folder: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / MANIFEST
+
+    def entries(self) -> list[Entry]:
+        """The manifest's rows ordered by name; empty where the partition was never written.
+
+        Raises:
+            PermanentFailure: the manifest cannot be read.
+        """
+        try:
+            document = json.loads(self.manifest.read_text(encoding="utf-8"))
+            if document["format"] != MANIFEST_FORMAT:
+                raise ValueError(f"format {document['format']!r}")
+            return list(document["entries"])
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as error:
+            raise PermanentFailure(
+                f"The manifest {self.manifest} cannot be read ({error}).",
+                "Delete the partition's folder and run its day again.",
+            ) from error
+
+    def entry(self, name: str) -> Entry | None:
+        """The manifest's row of that name, if there is one."""
+        return next((entry for entry in self.entries() if entry["name"] == name), None)
+
+    def current_files(self) -> list[Path]:
+        """The Parquet files that make up the current version."""
+        return [self.folder / entry["file"] for entry in self.entries() if entry.get("file")]
+
+    def content_hash(self) -> str:
+        """SHA-256 over names and content hashes: equal content gives an equal hash."""
+        lines = [f"{entry['name']} {entry.get('content_hash')}" for entry in self.entries()]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def commit(self, entry: Mapping[str, Any], parquet: Path | None = None) -> Entry:
+        """Move a finished Parquet file into place and switch the manifest to it.
+
+        Args:
+            entry: the row to write; `name` is its key within the partition.
+            parquet: a closed temporary file on the lake's file system; without it the row
+                states that there is no data (`file` is null).
+
+        Returns:
+            The row as written, with `file`, `content_hash` and `lake_bytes`.
+        """
+        row: Entry = dict(entry)
+        row.update(file=None, content_hash=None, lake_bytes=0)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if parquet is not None:
+            row["content_hash"] = sha256_of_file(parquet)
+            row["lake_bytes"] = parquet.stat().st_size
+            row["file"] = f"{safe_name(row['name'])}.{row['content_hash'][:HASH_DIGITS]}.parquet"
+            with parquet.open("rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(parquet, self.folder / row["file"])
+        with self._lock():
+            kept = [known for known in self.entries() if known["name"] != row["name"]]
+            self._write([*kept, row])
+        return row
+
+    def prune(self) -> int:
+        """Delete Parquet files that the manifest does not name; returns how many."""
+        with self._lock():
+            current = {path.name for path in self.current_files()}
+            old = [path for path in self.folder.glob("*.parquet") if path.name not in current]
+            for path in old:
+                path.unlink()
+        return len(old)
+
+    def _lock(self) -> FileLock:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / ".lock", timeout=LOCK_SECONDS)
+
+    def _write(self, entries: list[Entry]) -> None:
+        document = {
+            "format": MANIFEST_FORMAT,
+            "source": self.source,
+            "table": self.table,
+            "day": self.day.isoformat(),
+            "entries": sorted(entries, key=lambda entry: str(entry["name"])),
+        }
+        write_atomically(self.manifest, json.dumps(document, indent=1, default=str) + "\n")
+
+
+class Lake:
+    """The lake under one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def table_folder(self, source: str, table: str) -> Path:
+        return self.root / "raw" / source / table
+
+    def partition(self, source: str, table: str, day: date) -> Partition:
+        folder = self.table_folder(source, table) / f"day={day.isoformat()}"
+        return Partition(source, table, day, folder)
+
+    def days(self, source: str, table: str) -> list[date]:
+        """Days that have a manifest, ascending, without the anchor."""
+        found = self.table_folder(source, table).glob(f"day=*/{MANIFEST}")
+        days = sorted(date.fromisoformat(path.parent.name.removeprefix("day=")) for path in found)
+        return [day for day in days if day != ANCHOR_DAY]
+
+    def anchor(self, source: str, table: str, schema: Mapping[str, str]) -> None:
+        """Make sure that a table can be read before its first day: a file with zero rows.
+
+        Args:
+            schema: column name to DuckDB type.
+        """
+        import duckdb
+
+        partition = self.partition(source, table, ANCHOR_DAY)
+        target = partition.folder / "anchor.parquet"
+        if not target.exists():
+            columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in schema.items())
+            with self.temporary(".parquet") as temporary:
+                with duckdb.connect() as connection:
+                    connection.execute(
+                        f"copy (select {columns} where false) to '{_quoted(temporary)}' "
+                        "(format parquet, compression zstd)"
+                    )
+                partition.folder.mkdir(parents=True, exist_ok=True)
+                os.replace(temporary, target)
+        if not partition.manifest.exists():
+            partition._write([])
+
+    @contextmanager
+    def temporary(self, suffix: str = "") -> Iterator[Path]:
+        """A path for a file that is gone afterwards unless it was moved away."""
+        folder = self.root / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{os.getpid()}-{secrets.token_hex(6)}{suffix}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def clean(self) -> int:
+        """Delete what killed processes left in tmp/; returns how many files."""
+        stale = [
+            path
+            for path in (self.root / "tmp").glob("*")
+            if time.time() - path.stat().st_mtime > STALE_SECONDS or _owner_is_gone(path.name)
+        ]
+        for path in stale:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        return len(stale)
+
+    def quarantine(self, source: str, name: str) -> Path:
+        """Folder for what could not be loaded; created."""
+        folder = self.root / "quarantine" / source / safe_name(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def _quoted(path: Path) -> str:
+    """A path as the inside of a SQL string literal (COPY takes no parameters)."""
+    return str(path).replace("'", "''")
+
+
+def _owner_is_gone(name: str) -> bool:
+    """Whether the process that a temporary file's name starts with has ended."""
+    number = name.split("-", 1)[0]
+    if not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
