@@ -15,6 +15,7 @@ leftover of a kill or an old version, and readers never see it. Switching the ma
 rename, so data and ledger change in the same instant.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -41,6 +42,11 @@ HASH_DIGITS = 12
 LOCK_SECONDS = 60.0
 # Files in tmp/ that are older belong to a process that was killed.
 STALE_SECONDS = 24 * 3600.0
+# No space, or none left of the user's share.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Bytes that were not loaded may hold what the lake never keeps.
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
 
 Entry = dict[str, Any]
 
@@ -68,9 +74,53 @@ def write_atomically(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def disk_is_full(folder: Path) -> PermanentFailure:
+    """The failure to raise where a write under `folder` found no space."""
+    return PermanentFailure(
+        f"There is no space left for {folder}.",
+        "Free space, or move data_dir to a larger disk; then run the day again.",
+    )
+
+
+@contextmanager
+def told_when_full(folder: Path) -> Iterator[None]:
+    """Turn the system's error for a full disk into a clear failure.
+
+    Raises:
+        PermanentFailure: a write under `folder` found no space.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise disk_is_full(folder) from error
+        raise
+
+
+def _checked_rows(document: Any) -> list[Entry]:
+    """The rows of a manifest's document.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is no manifest of this format.
+    """
+    if document["format"] != MANIFEST_FORMAT:
+        raise ValueError(f"format {document['format']!r}")
+    rows = document["entries"]
+    if not isinstance(rows, list):
+        raise ValueError("entries is no list")
+    for row in rows:
+        if not isinstance(row["name"], str):
+            raise ValueError("a row has no name")
+        file = row.get("file")
+        # A name with a folder in it would read, or hide, what is not the partition's.
+        if file is not None and (not isinstance(file, str) or Path(file).name != file):
+            raise ValueError(f"the row {row['name']!r} names no file of its folder")
+    return rows
 
 
 @dataclass(frozen=True)
@@ -93,13 +143,10 @@ class Partition:
             PermanentFailure: the manifest cannot be read.
         """
         try:
-            document = json.loads(self.manifest.read_text(encoding="utf-8"))
-            if document["format"] != MANIFEST_FORMAT:
-                raise ValueError(f"format {document['format']!r}")
-            return list(document["entries"])
+            return _checked_rows(json.loads(self.manifest.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return []
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PermanentFailure(
                 f"The manifest {self.manifest} cannot be read ({error}).",
                 "Delete the partition's folder and run its day again.",
@@ -138,19 +185,25 @@ class Partition:
             row["file"] = f"{safe_name(row['name'])}.{row['content_hash'][:HASH_DIGITS]}.parquet"
             with parquet.open("rb") as stream:
                 os.fsync(stream.fileno())
-            os.replace(parquet, self.folder / row["file"])
         with self._lock():
+            if parquet is not None:
+                # Under the lock: a prune before the switch would delete what no row names yet.
+                parquet.replace(self.folder / row["file"])
             kept = [known for known in self.entries() if known["name"] != row["name"]]
             self._write([*kept, row])
         return row
 
     def prune(self) -> int:
-        """Delete Parquet files that the manifest does not name; returns how many."""
+        """Delete Parquet files that the manifest does not name; returns how many.
+
+        Manifests that killed processes did not finish go as well.
+        """
         with self._lock():
             current = {path.name for path in self.current_files()}
             old = [path for path in self.folder.glob("*.parquet") if path.name not in current]
-            for path in old:
-                path.unlink()
+            # Only who has the lock writes a manifest: what is half-written now is a leftover.
+            for path in [*old, *self.folder.glob(f".{MANIFEST}.*")]:
+                path.unlink(missing_ok=True)
         return len(old)
 
     def _lock(self) -> FileLock:
@@ -206,37 +259,59 @@ class Lake:
                         "(format parquet, compression zstd)"
                     )
                 partition.folder.mkdir(parents=True, exist_ok=True)
-                os.replace(temporary, target)
+                temporary.replace(target)
         if not partition.manifest.exists():
             partition._write([])
 
     @contextmanager
     def temporary(self, suffix: str = "") -> Iterator[Path]:
         """A path for a file that is gone afterwards unless it was moved away."""
-        folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{os.getpid()}-{secrets.token_hex(6)}{suffix}"
+        path = self.scratch().with_suffix(suffix)
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
+    def scratch(self) -> Path:
+        """A new path in tmp/ that carries the process's number, so that `clean` knows it."""
+        folder = self.root / "tmp"
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        return folder / f"{os.getpid()}-{secrets.token_hex(6)}"
+
     def clean(self) -> int:
         """Delete what killed processes left in tmp/; returns how many files."""
-        stale = [
-            path
-            for path in (self.root / "tmp").glob("*")
-            if time.time() - path.stat().st_mtime > STALE_SECONDS or _owner_is_gone(path.name)
-        ]
-        for path in stale:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        return len(stale)
+        count = 0
+        for path in (self.root / "tmp").glob("*"):
+            try:
+                is_old = time.time() - path.stat().st_mtime > STALE_SECONDS
+                if is_old or _owner_is_gone(path.name):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    count += 1
+            except FileNotFoundError:
+                # Its owner, or another process that cleans, was faster.
+                continue
+        return count
 
     def quarantine(self, source: str, name: str) -> Path:
-        """Folder for what could not be loaded; created."""
-        folder = self.root / "quarantine" / source / safe_name(name)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Folder for what could not be loaded; created, and nobody else's to read."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        folder = self.root
+        for part in ("quarantine", source, safe_name(name)):
+            folder = folder / part
+            folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         return folder
+
+    def keep_bytes(self, source: str, name: str, digest: str, path: Path) -> Path:
+        """Copy a file that was not loaded into quarantine, as it is; returns the copy."""
+        kept = self.quarantine(source, name) / f"{digest[:HASH_DIGITS]}.bytes"
+        if not kept.exists():
+            with self.temporary() as temporary:
+                handle = os.open(temporary, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
+                with os.fdopen(handle, "wb") as out, path.open("rb") as stream:
+                    shutil.copyfileobj(stream, out)
+                temporary.replace(kept)
+        return kept
 
 
 def _quoted(path: Path) -> str:

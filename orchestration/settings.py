@@ -8,14 +8,18 @@ the defaults. Tokens come from the environment only.
 """
 
 import os
+import re
 import tomllib
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -26,8 +30,17 @@ PREFIX = "OSMOSCOPE_"
 CONFIG_VARIABLE = "OSMOSCOPE_CONFIG"
 CONFIG_NAME = "osmoscope.toml"
 # Variables that carry the prefix and are not settings: where the file is, and what dbt is told.
-NOT_SETTINGS = {CONFIG_VARIABLE, "OSMOSCOPE_LAKE", "OSMOSCOPE_WAREHOUSE", "OSMOSCOPE_EMAIL_SALT"}
+NOT_SETTINGS = {
+    CONFIG_VARIABLE,
+    "OSMOSCOPE_EMAIL_SALT",
+    "OSMOSCOPE_LAKE",
+    "OSMOSCOPE_WAREHOUSE",
+    "OSMOSCOPE_MIN_DAY",
+    "OSMOSCOPE_MAX_DAY",
+}
 MEGABYTE = 1024 * 1024
+# What stands before the host of a URL, inside the representation of a value.
+_CREDENTIALS = re.compile(r"://[^\s'\"]*@")
 
 
 class Section(BaseModel):
@@ -109,6 +122,10 @@ class PublishSettings(Section):
     """The analysts' copy."""
 
     keep_versions: int = Field(default=3, ge=1, le=1000)
+    planted: Path | None = Field(
+        default=None,
+        description="JSON of what was planted in synthetic data; the report then says so.",
+    )
 
 
 class ScheduleSettings(Section):
@@ -116,13 +133,36 @@ class ScheduleSettings(Section):
 
     # GitHub's feed is documented to lag by up to six hours, the archive by about one more.
     nightly_cron: str = Field(default="15 7 * * *", pattern=r"^(\S+\s+){4}\S+$")
+    nightly_enabled: bool = Field(
+        default=False, description="Whether the schedule runs without being switched on in the UI."
+    )
+
+
+class _Environment(EnvSettingsSource):
+    """Variables, whose lists and tables are JSON; a value that is none is refused by name."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError as error:
+            ending = field_name.upper()
+            variable = next((name for name in os.environ if name.upper().endswith(ending)), ending)
+            raise SettingsError(
+                f"The environment variable {variable} is not JSON.",
+                """Give a list as ["/a/folder", "https://example.org"], a table as {"key": "x"}.""",
+            ) from error
 
 
 class Settings(BaseSettings):
     """An installation's settings; see the README for an example of the file."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        # A wrong value may be a URL with a password; `_explained` tells what may be told.
+        hide_input_in_errors=True,
     )
 
     data_dir: Path = Path("data")
@@ -137,16 +177,19 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over what `load` read from the file."""
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Settings":
         """Read the file (if there is one) and the environment.
+
+        A relative path is meant from where it is written: in the file from the file's folder, in
+        a variable (and by default) from the current folder.
 
         Args:
             path: the file; by default `$OSMOSCOPE_CONFIG`, else `osmoscope.toml` here.
@@ -154,32 +197,39 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: naming the setting and what is allowed.
         """
-        named = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
+        named = path or (
+            Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None
+        )
         file = named or Path(CONFIG_NAME)
         if named is not None and not named.is_file():
             raise SettingsError(f"The settings file {named} does not exist.", "Check its path.")
-        values = _read_toml(file) if file.is_file() else {}
+        values = _anchored(_read_toml(file), file.resolve().parent) if file.is_file() else {}
         _refuse_unknown_variables()
         try:
             settings = cls(**values)
         except ValidationError as error:
             raise _explained(error) from error
-        if file.is_file():
-            settings = settings._relative_to(file.resolve().parent)
-        return settings
+        # A run may pass through other folders; where the data lies must not move with it.
+        return settings._absolute(Path.cwd())
 
-    def _relative_to(self, folder: Path) -> "Settings":
-        """Relative paths in the file are meant from where the file lies."""
-        archive_sources = [
+    @staticmethod
+    def restored(values: dict[str, Any]) -> "Settings":
+        """The settings that `model_dump(mode="json")` gave, whatever the environment says now."""
+        return _Restored(**values)
+
+    def _absolute(self, folder: Path) -> "Settings":
+        """The same settings with every relative path from `folder`."""
+        sources = [
             source if "://" in source else str(folder / source) for source in self.archive.sources
         ]
+        dump = [folder / path for path in self.huggingface.dump]
+        planted = None if self.publish.planted is None else folder / self.publish.planted
         return self.model_copy(
             update={
                 "data_dir": folder / self.data_dir,
-                "archive": self.archive.model_copy(update={"sources": archive_sources}),
-                "huggingface": self.huggingface.model_copy(
-                    update={"dump": [folder / name for name in self.huggingface.dump]}
-                ),
+                "archive": self.archive.model_copy(update={"sources": sources}),
+                "huggingface": self.huggingface.model_copy(update={"dump": dump}),
+                "publish": self.publish.model_copy(update={"planted": planted}),
             }
         )
 
@@ -197,13 +247,33 @@ class Settings(BaseSettings):
 
     @property
     def state_dir(self) -> Path:
-        """dbt's artefacts and what else can be made again."""
+        """Locks, dbt's artefacts and what else can be made again."""
         return self.data_dir / "state"
+
+    @property
+    def dbt_dir(self) -> Path:
+        """What dbt parsed and compiled, and its logs."""
+        return self.state_dir / "dbt"
 
     @staticmethod
     def hub_token() -> str | None:
         """The Hub token from the environment, never stored."""
         return os.environ.get("HF_TOKEN") or None
+
+
+class _Restored(Settings):
+    """Settings that were read before: nothing else is looked at."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -218,6 +288,26 @@ def _read_toml(path: Path) -> dict[str, Any]:
                 "Tokens are read from the environment only (HF_TOKEN, GITHUB_TOKEN).",
             )
     return values
+
+
+def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The values of a file with its relative paths, the default of `data_dir` too, from `folder`.
+
+    Values of a wrong type are left as they are, for the validation to refuse.
+    """
+
+    def path(value: Any) -> Any:
+        return str(folder / value) if isinstance(value, str) and "://" not in value else value
+
+    anchored = {"data_dir": str(Settings.model_fields["data_dir"].default), **values}
+    anchored["data_dir"] = path(anchored["data_dir"])
+    for section, name in (("archive", "sources"), ("huggingface", "dump"), ("publish", "planted")):
+        given = values.get(section)
+        if isinstance(given, dict) and name in given:
+            value = given[name]
+            value = [path(item) for item in value] if isinstance(value, list) else path(value)
+            anchored[section] = {**given, name: value}
+    return anchored
 
 
 def _names(values: dict[str, Any], prefix: str = "") -> list[str]:
@@ -254,9 +344,11 @@ def _refuse_unknown_variables() -> None:
     for variable in os.environ:
         upper = variable.upper()
         if upper.startswith(PREFIX) and upper not in known | NOT_SETTINGS:
+            near = get_close_matches(upper, known, n=1)
             raise SettingsError(
                 f"The environment variable {variable} is no setting.",
-                f"Allowed: {', '.join(sorted(known))}.",
+                (f"Did you mean {near[0]}? " if near else "")
+                + f"Allowed: {', '.join(sorted(known))}.",
             )
 
 
@@ -271,9 +363,14 @@ def _explained(error: ValidationError) -> SettingsError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        allowed = ", ".join(_allowed(_section(first["loc"])))
-        return SettingsError(f"The setting {name} is unknown.", f"Allowed here: {allowed}.")
+        names = _allowed(_section(first["loc"]))
+        near = get_close_matches(str(first["loc"][-1]), names, n=1)
+        return SettingsError(
+            f"The setting {name} is unknown.",
+            (f"Did you mean {near[0]}? " if near else "") + f"Allowed here: {', '.join(names)}.",
+        )
+    given = _CREDENTIALS.sub("://...@", repr(first["input"]))
     return SettingsError(
-        f"The setting {name} is wrong: {first['msg']} (given: {first['input']!r}).",
+        f"The setting {name} is wrong: {first['msg']} (given: {given}).",
         "Correct it in the file or the environment.",
     )

@@ -8,10 +8,12 @@ Each hour is committed on its own: a kill loses at most the hours in flight, and
 only for those that are not loaded.
 """
 
-import shutil
+import errno
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -19,11 +21,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import duckdb
+
 from assets.github import landing, parquet_form, shapes
 from assets.github.lines import AddressHasher, Bounds, LineSummary, Unreadable, copy_lines
 from orchestration.clients.archive import ArchiveSource, Fetched, hour_name
-from orchestration.failures import PermanentFailure, TransientFailure
-from orchestration.lake import Entry, Lake, Partition, sha256_of_file, write_atomically
+from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
+from orchestration.lake import (
+    Entry,
+    Lake,
+    Partition,
+    disk_is_full,
+    sha256_of_file,
+    told_when_full,
+    write_atomically,
+)
 from orchestration.settings import ArchiveSettings
 
 SOURCE = "gharchive"
@@ -37,6 +49,7 @@ USUAL_WEEKS = 8
 # With fewer earlier hours no usual size is known and nothing is called thin.
 FEWEST_USUAL = 3
 PARQUET_MAGIC = b"PAR1"
+NO_LINES = "the file has no lines"
 Progress = Callable[[Entry], None]
 
 
@@ -74,8 +87,15 @@ class Ingester:
         of its first event, under a name with a hash of its bytes, so that two files of one name
         do not replace each other.
 
+        A failed hour has its row in the ledger, unless the hour was loaded before. Another file
+        that failed has none, as it belongs to no day; neither has a path where there is no file,
+        as `missing` in the ledger means that the archive was asked.
+
         Args:
             path: `.json.gz`, plain newline-delimited JSON, or Parquet of the same shape.
+
+        Raises:
+            PermanentFailure: the disk is full, or the memory setting is too small for the file.
         """
         if not path.is_file():
             return _row(_ledger_name(path, ""), str(path), "missing", "the file does not exist")
@@ -84,21 +104,37 @@ class Ingester:
         day = date.fromisoformat(name.rsplit("-", 1)[0]) if _hour_of(name) is not None else None
         entry = self._convert(fetched, name, day)
         if day is not None and entry["state"] in FAILED:
-            self._commit_failure(entry, day)
+            return self._commit_failure(entry, day)
         return entry
 
     def hour(self, source: ArchiveSource, day: date, hour: int) -> Entry:
-        """Fetch and ingest one hour of the archive; always leaves a ledger row."""
+        """Fetch and ingest one hour of the archive, from the first source that has events.
+
+        A file without any event never replaces events, and every source is asked for a better
+        one. With no line in it the hour is `thin` where no source has better; with lines of which
+        none is an event the file is `corrupt`.
+
+        Raises:
+            TransientFailure: a source could not be reached, and no other has the hour. The hour
+                has no ledger row then: `missing` means that every source was asked.
+            PermanentFailure: the disk is full, or the memory setting is too small for the file.
+        """
         name = hour_name(day, hour)
         failed: list[Entry] = []
+        empty: Entry | None = None
         unreached: list[str] = []
         for attempt in source.fetch(day, hour, self.lake):
             with attempt as fetched:
                 if fetched.path is not None:
                     entry = self._convert(fetched, name, day)
-                    if entry["state"] in LOADED:
+                    if entry["event_count"]:
                         return entry
-                    failed.insert(0, entry)
+                    if entry["state"] in LOADED:
+                        empty = empty or entry
+                    else:
+                        failed.insert(0, entry)
+                elif fetched.is_refused:
+                    failed.insert(0, _row(name, fetched.source, "refused", fetched.reason))
                 elif fetched.is_absent:
                     failed.append(_row(name, fetched.source, "missing", fetched.reason))
                 else:
@@ -108,7 +144,7 @@ class Ingester:
                 f"The archive hour {name} could not be fetched: {unreached[0]}.",
                 "Check the network and archive.sources, then run the day again.",
             )
-        return self._commit_failure(failed[0], day)
+        return empty or self._commit_failure(failed[0], day)
 
     def day(
         self,
@@ -122,6 +158,10 @@ class Ingester:
         Args:
             refresh: ask again for hours that are loaded.
             progress: called with each hour's row as it is done.
+
+        Raises:
+            TransientFailure: hours that could not be reached; the others are loaded before.
+            PermanentFailure: as of `hour`, likewise after the other hours.
         """
         partition = self.lake.partition(SOURCE, TABLE, day)
         known = {entry["name"]: entry for entry in partition.entries()}
@@ -131,12 +171,24 @@ class Ingester:
             for name, hour in names.items()
             if refresh or known.get(name, {}).get("state") not in LOADED - {"thin"}
         ]
+        failures: dict[str, OsmoscopeError] = {}
         with ThreadPoolExecutor(self.settings.workers, thread_name_prefix="hour") as pool:
-            for entry in pool.map(lambda hour: self.hour(source, day, hour), todo):
-                if progress:
-                    progress(entry)
+            for done in pool.map(lambda hour: self._attempt(source, day, hour), todo):
+                if isinstance(done, _FailedHour):
+                    failures[done.name] = done.failure
+                elif progress:
+                    progress(done)
         partition.prune()
+        if failures:
+            raise _as_one(failures)
         return [entry for entry in partition.entries() if entry["name"] in names]
+
+    def _attempt(self, source: ArchiveSource, day: date, hour: int) -> "Entry | _FailedHour":
+        """An hour's row, or its failure to be told when the other hours are done."""
+        try:
+            return self.hour(source, day, hour)
+        except OsmoscopeError as failure:
+            return _FailedHour(hour_name(day, hour), failure)
 
     def _commit_failure(self, row: Entry, day: date) -> Entry:
         """Write a failure into the ledger, unless the hour was loaded before."""
@@ -145,7 +197,8 @@ class Ingester:
         known = partition.entry(row["name"])
         if known is not None and known["state"] in LOADED:
             return row
-        return partition.commit(row)
+        with told_when_full(self.lake.root):
+            return partition.commit(row)
 
     def _convert(self, fetched: Fetched, name: str, day: date | None) -> Entry:
         """Unpack, land, quarantine and (where loaded) commit one file that is at hand."""
@@ -158,39 +211,101 @@ class Ingester:
             source_bytes=path.stat().st_size,
             source_sha256=fetched.digest or sha256_of_file(path),
         )
-        with self.lake.temporary(".parquet") as parquet:
+        with told_when_full(self.lake.root), self._parquet() as parquet:
             try:
-                lines, landed = self._land(path, parquet)
+                with self._judged():
+                    return self._load(row, path, parquet, day)
             except Unreadable as error:
+                row = {**row, **_counts()}
                 return self._refuse(row, path, error.state, error.reason)
-            except landing.Refused as error:
-                return self._refuse(row, path, "refused", str(error))
-            bad = sorted([*landed.bad_lines, *_too_long(lines, self.bounds)], key=_number)
-            row.update(
-                line_count=landed.event_count + landed.duplicate_count + len(bad),
-                event_count=landed.event_count,
-                duplicate_count=landed.duplicate_count,
-                malformed_count=len(bad),
-                actor_count=landed.actor_count,
-                repository_count=landed.repository_count,
-                first_created_at=_iso(landed.first_created_at),
-                last_created_at=_iso(landed.last_created_at),
-                types=landed.types,
-                eras=landed.eras,
-                new_keys=landed.new_keys,
-            )
-            self._quarantine_lines(row, Path(fetched.source).name, bad)
-            day = day or (landed.first_created_at or datetime.now(UTC)).date()
-            row["state"], row["reason"] = self._state(row, day)
-            self._keep_unmodelled(row, day)
-            return self.lake.partition(SOURCE, TABLE, day).commit(row, parquet)
+
+    def _load(self, row: Entry, path: Path, parquet: Path, day: date | None) -> Entry:
+        """Land a file and commit its row.
+
+        Raises:
+            Unreadable: nothing of it can be loaded.
+        """
+        lines, landed = self._land(path, parquet)
+        bad = sorted([*landed.bad_lines, *_too_long(lines, self.bounds)], key=_number)
+        if landed.first_created_at is None:
+            return self._commit_empty(row, parquet, day, bad)
+        row.update(
+            line_count=landed.event_count + landed.duplicate_count + len(bad),
+            event_count=landed.event_count,
+            duplicate_count=landed.duplicate_count,
+            malformed_count=len(bad),
+            actor_count=landed.actor_count,
+            repository_count=landed.repository_count,
+            first_created_at=_iso(landed.first_created_at),
+            last_created_at=_iso(landed.last_created_at),
+            types=landed.types,
+            eras=landed.eras,
+            new_keys=landed.new_keys,
+        )
+        self._quarantine_lines(row, Path(row["source"]).name, bad)
+        day = day or landed.first_created_at.date()
+        row["state"], row["reason"] = self._state(row, day)
+        self._keep_unmodelled(row, day)
+        return self.lake.partition(SOURCE, TABLE, day).commit(row, parquet)
+
+    def _commit_empty(
+        self, row: Entry, parquet: Path, day: date | None, bad: list[landing.BadLine]
+    ) -> Entry:
+        """Commit an hour without lines as `thin`, unless it was loaded with events before.
+
+        Raises:
+            Unreadable: it has lines and none is an event, or it is no hour of the archive.
+        """
+        if bad:
+            reason = f"none of its {len(bad)} lines is an event (the first: {bad[0].reason})"
+            raise Unreadable("corrupt", reason)
+        if day is None:
+            raise Unreadable("truncated", NO_LINES)
+        row.update(state="thin", reason=NO_LINES)
+        partition = self.lake.partition(SOURCE, TABLE, day)
+        known = partition.entry(row["name"])
+        if known is not None and known["event_count"]:
+            return row
+        return partition.commit(row, parquet)
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Tell what DuckDB could not do with one file from what it cannot do on this machine.
+
+        Raises:
+            Unreadable: the file is refused.
+            PermanentFailure: memory or disk is too small.
+        """
+        try:
+            yield
+        except landing.Refused as error:
+            raise Unreadable("refused", str(error)) from error
+        except duckdb.Error as error:
+            # After some errors a connection answers nothing but that error.
+            self._workers.worker = None
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise PermanentFailure(
+                    f"A file needs more memory than archive.memory_megabytes = "
+                    f"{self.settings.memory_megabytes} allows.",
+                    "Raise archive.memory_megabytes, or lower archive.workers to afford it.",
+                ) from error
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise disk_is_full(self.lake.root) from error
+            raise Unreadable("refused", landing.told(error)) from error
 
     def _land(self, path: Path, parquet: Path) -> tuple[LineSummary, landing.Landed]:
         worker = self._worker()
         if _is_parquet(path):
-            parquet_form.to_lines(worker.connection, path, worker.scratch)
-            path = worker.scratch
-        lines = copy_lines(path, worker.lines, self.bounds, worker.hasher)
+            try:
+                parquet_form.to_lines(
+                    worker.connection, path, worker.scratch, self.bounds.max_file_bytes
+                )
+                lines = copy_lines(worker.scratch, worker.lines, self.bounds, worker.hasher)
+            finally:
+                # It holds addresses as they were in the file.
+                worker.scratch.unlink(missing_ok=True)
+        else:
+            lines = copy_lines(path, worker.lines, self.bounds, worker.hasher)
         expected = lines.line_count - len(lines.long_lines)
         files = landing.Files(worker.lines, worker.scratch, parquet)
         landed = landing.land(worker.connection, files, expected, self.bounds.max_line_bytes)
@@ -198,17 +313,28 @@ class Ingester:
         return lines, landed
 
     def _keep_unmodelled(self, row: Entry, day: date) -> None:
-        """Keep the payloads that the declared columns do not hold, if there are any."""
-        if not row["new_keys"]:
-            return
-        worker = self._worker()
-        with self.lake.temporary(".parquet") as parquet:
-            count = landing.copy_unmodelled(
-                worker.connection, worker.landed, row["new_keys"], parquet
-            )
-            entry = {key: row[key] for key in ("name", "source", "source_sha256", "fetched_at")}
-            entry.update(state="ok", row_count=count, schema_version=row["schema_version"])
-            self.lake.partition(SOURCE, UNMODELLED, day).commit(entry, parquet)
+        """Keep the payloads that the declared columns do not hold, in place of those before."""
+        partition = self.lake.partition(SOURCE, UNMODELLED, day)
+        entry = {key: row[key] for key in ("name", "source", "source_sha256", "fetched_at")}
+        entry.update(state="ok", row_count=0, schema_version=row["schema_version"])
+        if row["new_keys"]:
+            worker = self._worker()
+            with self.lake.temporary(".parquet") as parquet:
+                entry["row_count"] = landing.copy_unmodelled(
+                    worker.connection, worker.landed, row["new_keys"], parquet
+                )
+                partition.commit(entry, parquet)
+        elif partition.entry(row["name"]) is not None:
+            partition.commit(entry)
+
+    @contextmanager
+    def _parquet(self) -> Iterator[Path]:
+        """The worker's Parquet file: of the same name for every hour, and gone afterwards."""
+        parquet = self._worker().parquet
+        try:
+            yield parquet
+        finally:
+            parquet.unlink(missing_ok=True)
 
     def _worker(self) -> "_Worker":
         """The calling thread's connection, hasher and scratch files."""
@@ -221,8 +347,6 @@ class Ingester:
         """The ledger's word for a loaded file, the gravest first."""
         if row["malformed_count"]:
             return "malformed_lines", f"{row['malformed_count']} lines are in quarantine"
-        if not row["line_count"]:
-            return "thin", "the file has no lines"
         usual = self._usual_events(row["hour"], day)
         if usual is not None and row["event_count"] < usual * self.settings.thin_share:
             return "thin", f"{row['event_count']} events where {usual:.0f} are usual at that hour"
@@ -243,12 +367,7 @@ class Ingester:
     def _refuse(self, row: Entry, path: Path, state: str, reason: str) -> Entry:
         """Keep the bytes of a file that was not loaded, and say why."""
         row.update(state=state, reason=reason)
-        folder = self.lake.quarantine(SOURCE, row["name"])
-        kept = folder / f"{row['source_sha256'][:12]}.bytes"
-        if not kept.exists():
-            with self.lake.temporary() as temporary:
-                shutil.copyfile(path, temporary)
-                temporary.replace(kept)
+        self.lake.keep_bytes(SOURCE, row["name"], row["source_sha256"], path)
         return row
 
     def _quarantine_lines(self, row: Entry, file: str, bad: Iterable[landing.BadLine]) -> None:
@@ -258,18 +377,37 @@ class Ingester:
             write_atomically(folder / f"{row['source_sha256'][:12]}.lines.jsonl", text)
 
 
+@dataclass(frozen=True)
+class _FailedHour:
+    """An hour that gave no ledger row."""
+
+    name: str
+    failure: OsmoscopeError
+
+
+def _as_one(failures: Mapping[str, OsmoscopeError]) -> OsmoscopeError:
+    """One failure for several hours: what trying again cannot help comes first."""
+    permanent = {
+        name: failure
+        for name, failure in failures.items()
+        if not isinstance(failure, TransientFailure)
+    }
+    told = permanent or failures
+    first = next(iter(told.values()))
+    if len(failures) == 1:
+        return first
+    message = f"{len(told)} hours were not loaded ({', '.join(told)}). The first: {first.message}"
+    return (PermanentFailure if permanent else TransientFailure)(message, first.remedy)
+
+
 class _Worker:
     """A thread's own connection and files; the files are written over from hour to hour."""
 
     def __init__(self, ingester: Ingester) -> None:
-        import os
-        import secrets
-
-        folder = ingester.lake.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = folder / f"{os.getpid()}-{secrets.token_hex(6)}"
+        stem = ingester.lake.scratch()
         self.lines = stem.with_suffix(".lines")
         self.scratch = stem.with_suffix(".good")
+        self.parquet = stem.with_suffix(".parquet")
         self.connection = landing.connect(
             ingester.settings.memory_megabytes, stem.with_suffix(".spill")
         )
@@ -283,13 +421,19 @@ class _Worker:
 
 def _row(name: str, source: str, state: str, reason: str | None) -> Entry:
     """A ledger row with nothing loaded."""
-    counts = ("line", "event", "duplicate", "malformed", "actor", "repository")
     row: dict[str, Any] = {"name": name, "hour": None, "state": state, "reason": reason}
     row.update(source=source, is_mirrored=False, source_bytes=0, source_sha256=None)
-    row.update({f"{count}_count": 0 for count in counts})
-    row.update(first_created_at=None, last_created_at=None, eras={}, types={}, new_keys={})
+    row.update(_counts())
     row.update(schema_version=shapes.SCHEMA_VERSION, fetched_at=_iso(datetime.now(UTC)))
     row["client_version"] = f"osmoscope {version('osmoscope')}"
+    return row
+
+
+def _counts() -> Entry:
+    """What a ledger row counts, where nothing is loaded."""
+    counts = ("line", "event", "duplicate", "malformed", "actor", "repository")
+    row: Entry = {f"{count}_count": 0 for count in counts}
+    row.update(first_created_at=None, last_created_at=None, eras={}, types={}, new_keys={})
     return row
 
 

@@ -5,10 +5,13 @@ counts that go into the ledger, payload drift. Does not belong here: unpacking (
 files come from (clients) and what becomes of the result (ingest).
 
 DuckDB parses. The whole file is tried first; only when that fails are its lines sifted, by the
-same declared read on ever smaller pieces, so that both ways agree on what a good line is.
+same declared read on ever smaller pieces, so that both ways agree on what a good line is. What
+is certainly no event is taken out by one query before, and the whole is bounded: a file with too
+many bad lines is refused.
 """
 
 import base64
+import codecs
 import hashlib
 import json
 import re
@@ -23,20 +26,37 @@ import duckdb
 from assets.github import shapes
 
 SQL = (Path(__file__).parent / "landing.sql").read_text(encoding="utf-8")
-# Lines tried at a time while sifting: one bad line costs about log2 of this many small parses.
+# Lines tried at a time while sifting.
 SIFT_LINES = 4096
 SIFT_BYTES = 32 * 1024 * 1024
 # Above this share of bad lines (and this many) the file is no archive and is refused whole.
 MOST_BAD_SHARE = 0.5
 FEW_BAD = 100
+# Above this many it is refused whatever their share: each is kept in memory until the end.
+MOST_BAD = 50_000
+# So many bad lines of a file get DuckDB's own reason and a long sample; each costs a try.
+MOST_EXPLAINED = 1000
+# Tries of the declared read on lines of one file, about a minute of them.
+MOST_TRIES = 10_000
 # Payload keys are looked for in the first lines only: a drift changes a type's every event.
 DRIFT_LINES = 2000
 KEPT_BYTES = 64 * 1024
+KEPT_BYTES_UNEXPLAINED = 1024
 # Events before this instant have the Timeline API's shape.
 FIRST_SUPPORTED = datetime(2015, 1, 1)
 
 _IDENTITY = "event_type, event_id, created_at, actor_id, repository_id"
-_WITHOUT_IDENTITY = " or ".join(f"{name} is null" for name in _IDENTITY.split(", "))
+_REQUIRED = ("id", "type", "created_at", "actor.id", "repo.id")
+# Python has no datetime for the years that a hostile line may name; before 2008 was no GitHub.
+_UNUSABLE = " or ".join(f"line.{name} is null" for name in _REQUIRED) + (
+    " or line.created_at not between timestamp '2008-01-01' and timestamp '2200-01-01'"
+)
+_UNUSABLE_ROW = " or ".join(f"{name} is null" for name in _IDENTITY.split(", ")) + (
+    " or created_at not between timestamp '2008-01-01' and timestamp '2200-01-01'"
+)
+_NO_EVENT = f"not JSON, or a required key is missing or impossible ({', '.join(_REQUIRED)})"
+# A line with its number in the file.
+_Numbered = tuple[int, bytes]
 _POSITION = re.compile(r'in file ".*?"(, (at|in) [^.:]*)?[.:]?')
 
 
@@ -90,6 +110,8 @@ def connect(memory_megabytes: int = 400, spill: Path | None = None) -> duckdb.Du
     connection.execute("set TimeZone = 'UTC'")
     connection.execute(f"set memory_limit = '{memory_megabytes}MB'")
     connection.execute("set enable_progress_bar = false")
+    # Files are written over within milliseconds: what a cache knows of a name is no longer so.
+    connection.execute("set enable_external_file_cache = false")
     if spill is not None:
         connection.execute("set temp_directory = $path", {"path": str(spill)})
     return connection
@@ -97,7 +119,9 @@ def connect(memory_megabytes: int = 400, spill: Path | None = None) -> duckdb.Du
 
 def lake_schema() -> dict[str, str]:
     """Column name to DuckDB type of the lake's event table, read off the landing query."""
-    columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in shapes.declared_columns().items())
+    columns = ", ".join(
+        f'null::{kind} as "{name}"' for name, kind in shapes.declared_columns().items()
+    )
     with duckdb.connect() as connection:
         described = connection.execute(
             "describe " + SQL.format(source=f"(select {columns}) as line")
@@ -123,7 +147,7 @@ def literal(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one landing.
+    """The files of one landing; with the same paths for every landing, plans are kept.
 
     Attributes:
         lines: newline-delimited JSON without e-mail addresses; empty lines are placeholders.
@@ -153,16 +177,17 @@ def land(
     lines = files.lines
     landed = _copy(connection, declared_read(lines, max_line_bytes), files.parquet)
     if landed is None or landed.event_count != line_count:
-        good, bad = sift(connection, lines, files.scratch, max_line_bytes)
-        _refuse_foreign(bad, good + len(bad))
+        good, bad = sift(connection, lines, files.scratch, max_line_bytes, line_count)
+        _refuse_foreign(bad, good + len(bad), good + len(bad))
         lines = files.scratch
         landed = _copy(connection, declared_read(lines, max_line_bytes), files.parquet)
         if landed is None or landed.event_count != good:
             raise Refused("the lines that were found good could not be read together")
         landed.bad_lines = bad
-    if landed.first_created_at is not None and landed.first_created_at < FIRST_SUPPORTED:
+    # Single late events of 2014 may stand in the first hours of 2015.
+    if landed.last_created_at is not None and landed.last_created_at < FIRST_SUPPORTED:
         raise Refused(
-            f"it has events of {landed.first_created_at:%Y-%m-%d}: "
+            f"it has events of {landed.last_created_at:%Y-%m-%d}: "
             "archives before 2015-01-01 have another form and are not supported"
         )
     if landed.duplicate_count:
@@ -174,15 +199,14 @@ def land(
     return landed
 
 
-def _copy(
-    connection: duckdb.DuckDBPyConnection, source: str, parquet: Path
-) -> Landed | None:
+def _copy(connection: duckdb.DuckDBPyConnection, source: str, parquet: Path) -> Landed | None:
     """Write the landing query to Parquet and count; None where a line does not fit."""
     try:
         # Level 1: a tenth larger than the default level and a tenth faster to write.
-        connection.execute(
+        _execute_kept(
+            connection,
             f"copy ({SQL.format(source=source)}) to {literal(parquet)} "
-            "(format parquet, compression zstd, compression_level 1)"
+            "(format parquet, compression zstd, compression_level 1)",
         )
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         return None
@@ -190,7 +214,7 @@ def _copy(
         f"""
         select count(*), count(distinct ({_IDENTITY})), count(distinct actor_id),
             count(distinct repository_id), min(created_at), max(created_at),
-            count(*) filter ({_WITHOUT_IDENTITY})
+            count(*) filter ({_UNUSABLE_ROW})
         from read_parquet({literal(parquet)})
         """
     ).fetchone()
@@ -202,9 +226,23 @@ def _copy(
     return landed
 
 
-def _count_groups(
-    connection: duckdb.DuckDBPyConnection, parquet: Path, landed: Landed
-) -> None:
+def _execute_kept(
+    connection: duckdb.DuckDBPyConnection, statement: str
+) -> duckdb.DuckDBPyConnection:
+    """Execute a statement that the connection plans the first time only.
+
+    Planning the landing query takes a tenth of the time of a small hour. The paths in the
+    statement must come again, as a plan is as large as it was costly and kept until the end.
+    """
+    name = "kept_" + hashlib.sha256(statement.encode()).hexdigest()[:32]
+    try:
+        return connection.execute(f"execute {name}")
+    except duckdb.BinderException:
+        connection.execute(f"prepare {name} as {statement}")
+        return connection.execute(f"execute {name}")
+
+
+def _count_groups(connection: duckdb.DuckDBPyConnection, parquet: Path, landed: Landed) -> None:
     """Events per type and per era."""
     landed.types, landed.eras = {}, {}
     for kind, era, count in connection.execute(
@@ -232,18 +270,28 @@ def _drop_duplicates(connection: duckdb.DuckDBPyConnection, parquet: Path) -> No
 
 
 def sift(
-    connection: duckdb.DuckDBPyConnection, lines: Path, good: Path, max_line_bytes: int
+    connection: duckdb.DuckDBPyConnection,
+    lines: Path,
+    good: Path,
+    max_line_bytes: int,
+    line_count: int,
 ) -> tuple[int, list[BadLine]]:
-    """Write the good lines to `good`; returns their number and the others in file order."""
+    """Write the good lines to `good`; returns their number and the others in file order.
+
+    Raises:
+        Refused: too many are bad; known before all `line_count` lines are seen.
+    """
     piece = good.with_name(good.name + ".piece")
+    sieve = _Sieve(connection, piece, max_line_bytes)
     bad: list[BadLine] = []
     count = 0
     try:
         with good.open("wb") as out:
             for batch in _batches(lines):
-                refused = _refused(connection, batch, piece, max_line_bytes)
+                refused = sieve.bad_of(batch, max(0, MOST_EXPLAINED - len(bad)))
                 bad += refused
                 count += len(batch) - len(refused)
+                _refuse_foreign(bad, line_count, count + len(bad))
                 numbers = {line.number for line in refused}
                 out.writelines(text for number, text in batch if number not in numbers)
     finally:
@@ -251,12 +299,14 @@ def sift(
     return count, bad
 
 
-def _batches(lines: Path) -> Iterator[list[tuple[int, bytes]]]:
+def _batches(lines: Path) -> Iterator[list[_Numbered]]:
     """Lines with their numbers, without placeholders, some thousand at a time."""
-    batch: list[tuple[int, bytes]] = []
+    batch: list[_Numbered] = []
     size = 0
     with lines.open("rb") as stream:
         for number, text in enumerate(stream, 1):
+            # A byte order mark is tolerated at the start of a file, and so of a piece, only.
+            text = text.removeprefix(codecs.BOM_UTF8)
             if not text.strip():
                 continue
             batch.append((number, text))
@@ -268,66 +318,135 @@ def _batches(lines: Path) -> Iterator[list[tuple[int, bytes]]]:
         yield batch
 
 
-def _refused(
-    connection: duckdb.DuckDBPyConnection,
-    batch: Sequence[tuple[int, bytes]],
-    piece: Path,
-    max_line_bytes: int,
-) -> list[BadLine]:
-    """The lines of a batch that the declared read does not accept, by halving."""
-    piece.write_bytes(b"".join(text for _, text in batch))
-    reason = _objection(connection, piece, len(batch), max_line_bytes)
-    if reason is None:
-        return []
-    if len(batch) == 1:
-        number, text = batch[0]
-        body = text.rstrip(b"\n")
-        digest = hashlib.sha256(body).hexdigest()
-        return [BadLine(number, reason, len(body), digest, body[:KEPT_BYTES])]
-    middle = len(batch) // 2
-    return [
-        line
-        for half in (batch[:middle], batch[middle:])
-        for line in _refused(connection, half, piece, max_line_bytes)
-    ]
+@dataclass
+class _Sieve:
+    """Tells good lines from bad by the declared read, with a bound on how often it is tried.
 
+    One try costs some milliseconds however few the lines: planning the many columns, not parsing.
+    """
 
-def _objection(
-    connection: duckdb.DuckDBPyConnection, piece: Path, count: int, max_line_bytes: int
-) -> str | None:
-    """Why the declared read does not accept a piece as `count` events; None if it does."""
-    landing = SQL.format(source=declared_read(piece, max_line_bytes))
-    try:
-        # Every column is read: an unused one would not be checked.
-        row = connection.execute(
+    connection: duckdb.DuckDBPyConnection
+    piece: Path
+    max_line_bytes: int
+    tries: int = 0
+
+    def bad_of(self, batch: Sequence[_Numbered], room: int) -> list[BadLine]:
+        """The bad lines of a batch, in order.
+
+        Args:
+            room: how many may be explained by a try of their own.
+
+        Raises:
+            Refused: too many tries.
+        """
+        if self.objection(batch) is None:
+            return []
+        positions = self._no_events(batch)
+        alone = [batch[position] for position in positions[:room]]
+        bad = [_bad_line(batch[position], _NO_EVENT) for position in positions[room:]]
+        known = set(positions)
+        rest = [line for position, line in enumerate(batch) if position not in known]
+        if rest and self.objection(rest) is not None:
+            odd = {line[0] for line in rest if not shapes.may_fit(line[1])}
+            alone += [line for line in rest if line[0] in odd]
+            bad += self._by_halving([line for line in rest if line[0] not in odd])
+        for line in alone:
+            bad += self._by_halving([line])
+        return sorted(bad, key=lambda line: line.number)
+
+    def _no_events(self, batch: Sequence[_Numbered]) -> list[int]:
+        """Positions of lines that are bad for certain, by one query.
+
+        A cast makes null of a single value where the declared read refuses the line, and is no
+        stricter otherwise: where even the cast gives no required value, the line is bad.
+        """
+        texts: list[str | None] = []
+        for _, text in batch:
+            try:
+                texts.append(text.decode("utf-8"))
+            except UnicodeDecodeError:
+                texts.append(None)
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in shapes.declared_columns().items())
+        found = self.connection.execute(
             f"""
-            select count(*), count(*) filter ({_WITHOUT_IDENTITY}), max(hash(event))
-            from ({landing}) as event
-            """
-        ).fetchone()
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        first = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
-        return " ".join(_POSITION.sub("", first).split())[:300]
-    assert row is not None
-    if row[0] != count:
-        return "not exactly one JSON object on the line"
-    return "a required key is missing (id, type, created_at, actor.id, repo.id)" if row[1] else None
+            select position
+            from (
+                select try_cast(try_cast(text as json) as struct({columns})) as line, position
+                from (
+                    select unnest($texts::varchar[]) as text, unnest(range($count)) as position
+                )
+            )
+            where line is null or {_UNUSABLE}
+            order by position
+            """,
+            {"texts": texts, "count": len(texts)},
+        ).fetchall()
+        return [row[0] for row in found]
+
+    def _by_halving(self, batch: Sequence[_Numbered]) -> list[BadLine]:
+        """The bad lines of a batch: each costs two tries for every halving of the batch."""
+        reason = self.objection(batch) if batch else None
+        if reason is None:
+            return []
+        if len(batch) == 1:
+            return [_bad_line(batch[0], reason, KEPT_BYTES)]
+        middle = len(batch) // 2
+        return [*self._by_halving(batch[:middle]), *self._by_halving(batch[middle:])]
+
+    def objection(self, batch: Sequence[_Numbered]) -> str | None:
+        """Why the declared read does not accept the lines as so many events; None if it does."""
+        self.tries += 1
+        if self.tries > MOST_TRIES:
+            raise Refused(f"its bad lines cannot be found with {MOST_TRIES} tries")
+        self.piece.write_bytes(b"".join(text for _, text in batch))
+        read = declared_read(self.piece, self.max_line_bytes)
+        try:
+            # Every column is read: an unused one would not be checked. Not by the landing query,
+            # which casts nothing and takes four times as long to plan as all of this takes.
+            row = self.connection.execute(
+                f"select count(*), count(*) filter ({_UNUSABLE}), max(hash(line)) "
+                f"from {read} as line"
+            ).fetchone()
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            return told(error)
+        assert row is not None
+        if row[0] != len(batch):
+            return "not exactly one JSON object on the line"
+        if row[1]:
+            return f"a required key is missing or impossible ({', '.join(_REQUIRED)})"
+        return None
 
 
-def _refuse_foreign(bad: Sequence[BadLine], line_count: int) -> None:
+def _bad_line(line: _Numbered, reason: str, kept: int = KEPT_BYTES_UNEXPLAINED) -> BadLine:
+    body = line[1].rstrip(b"\n")
+    return BadLine(line[0], reason, len(body), hashlib.sha256(body).hexdigest(), body[:kept])
+
+
+def told(error: duckdb.Error) -> str:
+    """The first line of DuckDB's message, without its class and the name of our scratch file."""
+    first = (str(error).splitlines() or [""])[0].removeprefix("Invalid Input Error: ")
+    return " ".join(_POSITION.sub("", first).split())[:300]
+
+
+def _refuse_foreign(bad: Sequence[BadLine], line_count: int, seen: int) -> None:
     """Refuse a file that is of another era or mostly not events.
+
+    Args:
+        line_count: lines of the file.
+        seen: how many of them were judged until now.
 
     Raises:
         Refused: with the reason.
     """
-    if any(b'"actor_attributes"' in line.sample for line in bad[:FEW_BAD]):
+    is_mostly_bad = len(bad) > MOST_BAD_SHARE * line_count
+    if is_mostly_bad and any(b'"actor_attributes"' in line.sample for line in bad[:FEW_BAD]):
         raise Refused(
             "it has the form of the Timeline API: "
             "archives before 2015-01-01 have another form and are not supported"
         )
-    if len(bad) > FEW_BAD and len(bad) > MOST_BAD_SHARE * line_count:
+    if (is_mostly_bad and len(bad) > FEW_BAD) or len(bad) > MOST_BAD:
         raise Refused(
-            f"{len(bad)} of {line_count} lines are not events (the first: {bad[0].reason})"
+            f"{len(bad)} of the first {seen} lines are not events (the first: {bad[0].reason})"
         )
 
 
@@ -337,7 +456,9 @@ def _new_keys(
     """Payload keys that are not known, by type; an unknown type has a row in any case."""
     new: dict[str, list[str]] = {kind: [] for kind in types if kind not in shapes.KNOWN_TYPES}
     head = f"(select type, payload from {read} limit {DRIFT_LINES}) as line"
-    found = connection.execute(f"select distinct type, json_keys(payload) from {head}").fetchall()
+    found = _execute_kept(
+        connection, f"select distinct type, json_keys(payload) from {head}"
+    ).fetchall()
     if not new and all(shapes.KNOWN_KEYS.issuperset(keys or ()) for _, keys in found):
         return new
     # A key that is null everywhere is no drift: Parquet forms write every absent key as null.
@@ -363,7 +484,7 @@ def copy_unmodelled(
 ) -> int:
     """Write whole payloads of the types in `new_keys` to Parquet; returns the number of rows.
 
-    For a known type only events that have one of its new keys are kept.
+    For a known type only events that have one of its new keys are kept, each event once.
     """
     connection.execute("create or replace temp table new_key (type varchar, keys varchar[])")
     rows = [
@@ -373,7 +494,7 @@ def copy_unmodelled(
     connection.execute(
         f"""
         copy (
-            select
+            select distinct on (event_type, event_id, line.created_at, actor_id, repository_id)
                 line.id as event_id, line.type as event_type, line.created_at,
                 line.actor.id as actor_id, line.repo.id as repository_id,
                 line.payload::varchar as payload

@@ -9,6 +9,8 @@ page (https://docs.github.com/en/rest/using-the-rest-api/github-event-types).
 
 from typing import Any
 
+import orjson
+
 SCHEMA_VERSION = 1
 
 _USER = {"id": "BIGINT", "login": "VARCHAR", "type": "VARCHAR"}
@@ -118,6 +120,27 @@ def sql_type(shape: Any) -> str:
     if isinstance(shape, list):
         return f"{sql_type(shape[0])}[]"
     return "STRUCT(" + ", ".join(f'"{key}" {sql_type(part)}' for key, part in shape.items()) + ")"
+
+
+def may_fit(text: bytes) -> bool:
+    """Whether a line looks as declared: a quick guess, the declared read has the last word."""
+    try:
+        return _fits(orjson.loads(text), {**_EVENT, "payload": _PAYLOAD})
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    if value is None or shape == "VARCHAR":
+        return True
+    if isinstance(shape, dict):
+        is_object = isinstance(value, dict)
+        return is_object and all(_fits(value.get(key), part) for key, part in shape.items())
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    if shape == "TIMESTAMP":
+        return isinstance(value, str) and value[:4].isdigit()
+    return isinstance(value, bool if shape == "BOOLEAN" else int)
 
 
 def declared_columns(payload: Any = None) -> dict[str, str]:

@@ -7,21 +7,23 @@ Source: https://www.gharchive.org (one file per hour, `YYYY-MM-DD-H.json.gz`, ho
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util.retry import Retry
 
-from orchestration.lake import Lake
+from orchestration.lake import Lake, told_when_full
 
 CHUNK_BYTES = 1024 * 1024
 BACKOFF_SECONDS = 0.5
+# Longest wait between two tries, whatever a source asks for: a worker must not sleep for hours.
+MOST_WAIT_SECONDS = 120.0
 RETRIED_STATUS = (429, 500, 502, 503, 504)
 # GH Archive answers 404 for an hour that it does not have; 403 is S3's word for the same.
 ABSENT_STATUS = (403, 404, 410)
@@ -45,6 +47,7 @@ class Fetched:
         digest: SHA-256 of the file where it is already known.
         reason: why there is no file.
         is_absent: the source was reached and does not have the hour.
+        is_refused: the source has it, and it is above the bounds.
     """
 
     path: Path | None
@@ -53,11 +56,22 @@ class Fetched:
     digest: str = ""
     reason: str = ""
     is_absent: bool = False
+    is_refused: bool = False
+
+
+class _TooLarge(Exception):
+    """A source sends more bytes than are accepted."""
 
 
 @dataclass
 class ArchiveSource:
-    """An ordered list of base URLs and local folders that hold archive hours."""
+    """An ordered list of base URLs and local folders that hold archive hours.
+
+    Attributes:
+        attempts: requests for one file at one source, the first included; there is no other
+            retry below or above it within a run.
+        max_bytes: largest packed file that is accepted from a URL.
+    """
 
     sources: list[str]
     timeout_seconds: float = 60.0
@@ -67,20 +81,11 @@ class ArchiveSource:
     _session: requests.Session = field(default_factory=requests.Session, init=False)
 
     def __post_init__(self) -> None:
-        retry = Retry(
-            total=self.attempts - 1,
-            backoff_factor=BACKOFF_SECONDS,
-            status_forcelist=RETRIED_STATUS,
-            respect_retry_after_header=True,
-            raise_on_status=False,
-        )
-        adapter = HTTPAdapter(max_retries=retry, pool_maxsize=32)
+        adapter = HTTPAdapter(pool_maxsize=32)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def fetch(
-        self, day: date, hour: int, lake: Lake
-    ) -> Iterator[AbstractContextManager[Fetched]]:
+    def fetch(self, day: date, hour: int, lake: Lake) -> Iterator[AbstractContextManager[Fetched]]:
         """One answer per source, in order; the caller stops at the first that can be loaded.
 
         A downloaded file exists only inside its context.
@@ -95,45 +100,67 @@ class ArchiveSource:
     @contextmanager
     def _download(self, url: str, is_mirrored: bool, lake: Lake) -> Iterator[Fetched]:
         with lake.temporary(".json.gz") as target:
-            problem = ""
-            for attempt in range(self.attempts):
-                if attempt:
-                    self.sleep(BACKOFF_SECONDS * 2**attempt)
-                try:
-                    status = self._stream(url, target)
-                except (requests.RequestException, HTTPError, OSError) as error:
-                    problem = f"{type(error).__name__} from {url}"
-                    continue
-                if status == 200:
-                    yield Fetched(target, url, is_mirrored)
-                elif status in ABSENT_STATUS:
-                    reason = f"HTTP {status} from {url}"
-                    yield Fetched(None, url, is_mirrored, reason=reason, is_absent=True)
-                else:
-                    yield Fetched(None, url, is_mirrored, reason=f"HTTP {status} from {url}")
-                return
-            yield Fetched(None, url, is_mirrored, reason=problem)
+            yield replace(self._ask(url, target), is_mirrored=is_mirrored)
 
-    def _stream(self, url: str, target: Path) -> int:
-        """Write a URL's bytes as they are to a file; returns the HTTP status.
+    def _ask(self, url: str, target: Path) -> Fetched:
+        """The answer of one URL, asked again while that may help.
+
+        Raises:
+            PermanentFailure: the disk is full.
+        """
+        nothing = Fetched(None, url, is_mirrored=False)
+        problem, asked_wait = "", 0.0
+        for attempt in range(self.attempts):
+            if attempt:
+                self.sleep(min(max(BACKOFF_SECONDS * 2**attempt, asked_wait), MOST_WAIT_SECONDS))
+            try:
+                with told_when_full(target.parent):
+                    status, asked_wait = self._stream(url, target)
+            except _TooLarge:
+                reason = f"more than {self.max_bytes} bytes at {url}"
+                return replace(nothing, reason=reason, is_refused=True)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                problem, asked_wait = f"{type(error).__name__} from {url}", 0.0
+                continue
+            if status == 200:
+                return replace(nothing, path=target)
+            problem = f"HTTP {status} from {url}"
+            if status not in RETRIED_STATUS:
+                return replace(nothing, reason=problem, is_absent=status in ABSENT_STATUS)
+        return replace(nothing, reason=problem)
+
+    def _stream(self, url: str, target: Path) -> tuple[int, float]:
+        """Write a URL's bytes as they are to a file.
+
+        Returns:
+            The HTTP status and the seconds that the source asks to be left alone.
 
         Raises:
             requests.RequestException, HTTPError: no answer, or an answer that was cut short.
-            OSError: more bytes than allowed, or the disk is full.
+            _TooLarge: more bytes than allowed.
+            OSError: no answer, or the disk is full.
         """
         timeout = self.timeout_seconds
         with self._session.get(url, stream=True, timeout=timeout) as response:
             if response.status_code != 200:
-                return response.status_code
+                return response.status_code, _retry_after(response.headers)
             size = 0
             with target.open("wb") as out:
                 # Not decoded: the gzip trailer is verified when the file is unpacked.
                 for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                     size += len(chunk)
                     if size > self.max_bytes:
-                        raise OSError(f"more than {self.max_bytes} bytes")
+                        raise _TooLarge
                     out.write(chunk)
-            return 200
+            return 200, 0.0
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that an answer asks to wait; 0 where it does not, or not intelligibly."""
+    try:
+        return Retry().parse_retry_after(headers.get("Retry-After", "0"))
+    except (InvalidHeader, ValueError, OverflowError):
+        return 0.0
 
 
 def _local(path: Path, is_mirrored: bool) -> Fetched:
