@@ -110,6 +110,8 @@ MOST_EXTRA_CHARACTERS = 32 * 1024
 KEPT_BYTES = 64 * 1024
 BATCH_BYTES = 8 * 1024 * 1024
 BATCH_LINES = 20_000
+# Rows of a Parquet file read at a time; a model with its card has a few kilobytes.
+PARQUET_ROWS = 2_000
 
 # Column: (key of the line, how it is read). A value of another type makes the line malformed.
 _TYPED: dict[str, dict[str, tuple[str, str]]] = {
@@ -118,14 +120,14 @@ _TYPED: dict[str, dict[str, tuple[str, str]]] = {
         "owner_name": ("author", "text"),
         "created_at": ("created_at", "moment"),
         "last_modified_at": ("updated_at", "moment"),
-        "like_count": ("likes", "whole"),
-        "download_30d_count": ("downloads_30d", "whole"),
+        "like_count": ("likes", "count"),
+        "download_30d_count": ("downloads_30d", "count"),
         "is_removed": ("removed", "flag"),
         "removed_at": ("removed_at", "moment"),
         "library_name": ("library", "text"),
         "pipeline_tag": ("pipeline_tag", "text"),
-        "parameter_count": ("parameters", "whole"),
-        "storage_bytes": ("storage_bytes", "whole"),
+        "parameter_count": ("parameters", "count"),
+        "storage_bytes": ("storage_bytes", "count"),
         "trending_score": ("trending_score", "number"),
     },
     API: {
@@ -134,14 +136,14 @@ _TYPED: dict[str, dict[str, tuple[str, str]]] = {
         "owner_name": ("author", "text"),
         "created_at": ("createdAt", "moment"),
         "last_modified_at": ("lastModified", "moment"),
-        "like_count": ("likes", "whole"),
-        "download_30d_count": ("downloads", "whole"),
-        "download_all_count": ("downloadsAllTime", "whole"),
+        "like_count": ("likes", "count"),
+        "download_30d_count": ("downloads", "count"),
+        "download_all_count": ("downloadsAllTime", "count"),
         "is_private": ("private", "flag"),
         "is_disabled": ("disabled", "flag"),
         "library_name": ("library_name", "text"),
         "pipeline_tag": ("pipeline_tag", "text"),
-        "storage_bytes": ("usedStorage", "whole"),
+        "storage_bytes": ("usedStorage", "count"),
         "trending_score": ("trendingScore", "number"),
         "head_sha": ("sha", "text"),
     },
@@ -157,7 +159,7 @@ _TYPED: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("status", "text"),
         "is_pull_request": ("isPullRequest", "flag"),
         "created_at": ("createdAt", "moment"),
-        "comment_count": ("numComments", "whole"),
+        "comment_count": ("numComments", "count"),
     },
 }
 # Keys that come in several shapes and are read leniently.
@@ -170,15 +172,20 @@ _SHAPED = {
 # Not kept in `extra`: what follows from other columns, and what is larger than its worth.
 _DROPPED = {
     RADAR_DUMP: ("schema", "slug", "url", "parameters_human", "storage_human", "license_family"),
-    API: ("siblings", "spaces", "config", "widgetData", "transformersInfo", "model-index",
-          "securityRepoStatus", "inferenceProviderMapping", "evalResults"),
-}  # fmt: skip
-_DROPPED_OF_CARD = ("license", "language", "base_model", "tags", "library_name", "pipeline_tag",
-                    "model-index", "widget", "extra_gated_prompt", "extra_gated_fields")  # fmt: skip
+    API: (
+        *("siblings", "spaces", "config", "widgetData", "transformersInfo", "model-index"),
+        *("securityRepoStatus", "inferenceProviderMapping", "evalResults"),
+    ),
+}
+_DROPPED_OF_CARD = (
+    *("license", "language", "base_model", "tags", "library_name", "pipeline_tag"),
+    *("model-index", "widget", "extra_gated_prompt", "extra_gated_fields"),
+)
 _KINDS = {
     "name": "a name",
     "text": "text",
     "whole": "a whole number that fits",
+    "count": "a whole number from 0 that fits",
     "number": "a number",
     "flag": "true or false",
     "moment": "a point in time",
@@ -190,8 +197,8 @@ create or replace temp macro hub_text(j) as
     case when json_type(j) = 'VARCHAR' then j ->> '$' end;
 create or replace temp macro hub_name(j) as
     case
-        when json_type(j) = 'VARCHAR' and length(j ->> '$') between 1 and {MOST_NAME_CHARACTERS}
-            then j ->> '$'
+        when json_type(j) = 'VARCHAR' and length(j ->> '$') <= {MOST_NAME_CHARACTERS}
+            and trim(j ->> '$') <> '' then j ->> '$'
     end;
 create or replace temp macro hub_number(j) as
     case
@@ -204,6 +211,8 @@ create or replace temp macro hub_whole(j) as
         when json_type(j) = 'DOUBLE' and hub_number(j) = trunc(hub_number(j))
             then try_cast(hub_number(j) as bigint)
     end;
+create or replace temp macro hub_count(j) as
+    case when hub_whole(j) >= 0 then hub_whole(j) end;
 create or replace temp macro hub_flag(j) as
     case when json_type(j) = 'BOOLEAN' then (j ->> '$') = 'true' end;
 create or replace temp macro hub_instant(t) as
@@ -213,7 +222,7 @@ create or replace temp macro hub_moment(j) as
 create or replace temp macro hub_opened(j) as
     case
         when json_type(j) <> 'VARCHAR' then j
-        when left(j ->> '$', 1) in ('{{', '[') and json_valid(j ->> '$') then (j ->> '$')::json
+        when left(j ->> '$', 1) in ('{{', '[') then coalesce(try_cast(j ->> '$' as json), j)
         else j
     end;
 create or replace temp macro hub_texts(j) as
@@ -232,7 +241,8 @@ create or replace temp macro hub_names(j) as
             lambda x: coalesce(hub_text(x), hub_text(json_extract(x, '$.id')))
         )
         when 'ARRAY' then list_transform(
-            json_extract(j, '$[*]'), lambda x: coalesce(hub_text(x), hub_text(json_extract(x, '$.id')))
+            json_extract(j, '$[*]'),
+            lambda x: coalesce(hub_text(x), hub_text(json_extract(x, '$.id')))
         )
     end;
 create or replace temp macro hub_relation(t) as
@@ -319,22 +329,13 @@ def normalise(
     Returns:
         How many rows were written, and the refused lines in order.
     """
+    given: dict[str, Any] = {"observed_at": observed_at}
+    if table == MODELS:
+        given["form"] = form
+    query = _select(form, table)
     good, bad = sift(lines)
-    batch = pa.table(
-        {
-            "number": pa.array([number for number, _ in good], pa.int64()),
-            "line": pa.array([line for _, line in good], pa.binary()).cast(pa.string()),
-        }
-    )
-    connection.register("hub_batch", batch)
-    try:
-        connection.execute(
-            f"create or replace temp table hub_rows as {_select(form, table)}",
-            {"observed_at": observed_at, "form": form} if table == MODELS else
-            {"observed_at": observed_at},
-        ).fetchall()  # fmt: skip
-    finally:
-        connection.unregister("hub_batch")
+    good, unread = _land(connection, query, given, good)
+    bad += unread
     texts = dict(good)
     for number, reason in connection.execute(
         "select number, problem from hub_rows where problem is not null order by number"
@@ -347,6 +348,56 @@ def normalise(
     ).fetchone()
     assert written is not None
     return Part(int(written[0]), sorted(bad, key=lambda line: line.number))
+
+
+def _land(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    given: dict[str, Any],
+    lines: list[tuple[int, bytes]],
+) -> tuple[list[tuple[int, bytes]], list[BadLine]]:
+    """Read lines into the table `hub_rows`, leaving out those on which the query itself fails.
+
+    Returns:
+        The lines that were read and the others; none of the latter is known, but one line in
+        millions must not stop a listing.
+    """
+    try:
+        _read(connection, query, given, lines)
+        return lines, []
+    except (duckdb.OutOfMemoryException, duckdb.IOException):
+        raise
+    except duckdb.Error as error:
+        if len(lines) <= 1:
+            reason = f"cannot be read ({_short(str(error))})"
+            return [], [bad_line(number, line, reason) for number, line in lines]
+    half = len(lines) // 2
+    good, bad = [], []
+    for piece in (lines[:half], lines[half:]):
+        more_good, more_bad = _land(connection, query, given, piece)
+        good += more_good
+        bad += more_bad
+    _read(connection, query, given, good)
+    return good, bad
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    given: dict[str, Any],
+    lines: list[tuple[int, bytes]],
+) -> None:
+    batch = pa.table(
+        {
+            "number": pa.array([number for number, _ in lines], pa.int64()),
+            "line": pa.array([line for _, line in lines], pa.binary()).cast(pa.string()),
+        }
+    )
+    connection.register("hub_batch", batch)
+    try:
+        connection.execute(f"create or replace temp table hub_rows as {query}", given).fetchall()
+    finally:
+        connection.unregister("hub_batch")
 
 
 def sift(
@@ -420,16 +471,21 @@ def combine(
         """
     ).fetchall()
     dropped = connection.execute("select count(*) from hub_losers").fetchone()
-    written = connection.execute(
+    # Through a table, whose chunks do not depend on how the sort met its input: the writer
+    # encodes chunk by chunk, and equal rows shall be equal bytes.
+    connection.execute(
         f"""
-        copy (
-            select {columns}
-            from {source} as kept
-            anti join hub_losers using (filename, file_row_number)
-            order by {_ORDER[table]}
-        ) to {literal(parquet)} (format parquet, compression zstd)
+        create or replace temp table hub_sorted as
+        select {columns}
+        from {source} as kept
+        anti join hub_losers using (filename, file_row_number)
+        order by {_ORDER[table]}
         """
+    ).fetchall()
+    written = connection.execute(
+        f"copy hub_sorted to {literal(parquet)} (format parquet, compression zstd)"
     ).fetchone()
+    connection.execute("drop table hub_sorted").fetchall()
     assert dropped is not None
     assert written is not None
     return int(written[0]), int(dropped[0])
@@ -454,7 +510,7 @@ def _select(form: str, table: str) -> str:
 
 def _structure(keys: Sequence[str]) -> str:
     """The argument of `json_transform` that keeps the values of some keys as JSON."""
-    return "'" + json.dumps({key: "JSON" for key in keys}) + "'"
+    return "'" + json.dumps(dict.fromkeys(keys, "JSON")) + "'"
 
 
 def _typed_columns(shape: str) -> str:
@@ -465,7 +521,7 @@ def _typed_columns(shape: str) -> str:
 def _problem(shape: str) -> str:
     """The first declared key whose value is of another type, as text; null where all fit."""
     cases = " ".join(
-        f"when f.\"{key}\" is not null and json_type(f.\"{key}\") <> 'NULL' "
+        f'when f."{key}" is not null and json_type(f."{key}") <> \'NULL\' '
         f"and hub_{kind}(f.\"{key}\") is null then '{key} is not {_KINDS[kind]}'"
         for key, kind in _TYPED[shape].values()
     )
@@ -474,7 +530,7 @@ def _problem(shape: str) -> str:
 
 def _removed(keys: Sequence[str]) -> str:
     """A merge patch (RFC 7396) that takes keys out of an object."""
-    return "'" + json.dumps({key: None for key in keys}) + "'::json"
+    return "'" + json.dumps(dict.fromkeys(keys)) + "'::json"
 
 
 def _model_select(shape: str) -> str:
@@ -512,7 +568,9 @@ _RADAR_COLUMNS = """
 _API_COLUMNS = f"""
     hub_opened(f.cardData) as card, f.gated as gate, hub_opened(f.baseModels) as base,
     hub_opened(f.safetensors) as tensors, hub_opened(f.gguf) as gguf,
-    hub_texts(case when json_type(card) = 'OBJECT' then json_extract(card, '$.language') end) as languages,
+    hub_texts(
+        case when json_type(card) = 'OBJECT' then json_extract(card, '$.language') end
+    ) as languages,
     case when json_type(card) = 'OBJECT' then json_extract(card, '$.license') end as card_licence,
     case
         when len(hub_names(base)) > 0 then base
@@ -521,7 +579,8 @@ _API_COLUMNS = f"""
     hub_relation(
         case
             when len(hub_names(base)) > 0 then hub_text(json_extract(base, '$.relation'))
-            when json_type(card) = 'OBJECT' then hub_text(json_extract(card, '$.base_model_relation'))
+            when json_type(card) = 'OBJECT'
+                then hub_text(json_extract(card, '$.base_model_relation'))
         end
     ) as declared,
     coalesce(f.cardData, f.baseModels, f.tags) is not null as has_bases,
@@ -591,7 +650,8 @@ def _model_column(shape: str, name: str) -> str:
 _COMMIT_COLUMNS = {
     # Only the login: name and address of a git author are not kept.
     "authors": "list_filter(list_transform(coalesce(json_extract(f.authors, '$[*]'), []), "
-    "lambda a: coalesce(hub_text(a), hub_text(json_extract(a, '$.user')))), lambda a: a is not null)",
+    "lambda a: coalesce(hub_text(a), hub_text(json_extract(a, '$.user')))), "
+    "lambda a: a is not null)",
 }
 _DISCUSSION_COLUMNS = {
     "author_login": "coalesce(hub_text(f.author), hub_text(json_extract(f.author, '$.name')))",
@@ -664,38 +724,58 @@ def form_of(line: bytes) -> tuple[str, str] | None:
 
 
 def hub_stats_lines(
-    connection: duckdb.DuckDBPyConnection, source: Path, target: Path
-) -> None:
-    """Write the models of a hub-stats Parquet file as JSON lines of the API's form.
+    connection: duckdb.DuckDBPyConnection, source: Path, rows: int = PARQUET_ROWS
+) -> Iterator[list[tuple[int, bytes]]]:
+    """The models of a hub-stats Parquet file as numbered JSON lines of the API's form.
 
     The columns are those of the API's answer (`_id`, `id`, `author`, `cardData` as JSON text,
-    `baseModels` and `safetensors` as structs, ...); absent ones are absent, large ones that no
-    column needs are not read, nulls are left out.
+    `baseModels` and `safetensors` as structs or JSON text, ...); absent ones are absent, large
+    ones that no column needs are not read, nulls are left out.
+
+    Args:
+        rows: lines yielded at a time.
 
     Raises:
         duckdb.Error: the file is not Parquet.
-        ValueError: it has no column `id`.
+        ValueError: it is Parquet of something else.
     """
-    described = connection.execute(
+    reading = connection.cursor()
+    described = reading.execute(
         "describe select * from read_parquet($path)", {"path": str(source)}
     ).fetchall()
     known = {row[0]: row[1] for row in described}
     if "id" not in known and "modelId" not in known:
         raise ValueError("the Parquet file has no column id")
-    kept = ", ".join(
-        _as_json_safe(name, kind) for name, kind in known.items() if name not in _DROPPED[API]
-    )
-    connection.execute(
-        f"copy (select {kept} from read_parquet({literal(source)})) "
-        f"to {literal(target)} (format json, array false)"
-    ).fetchall()
+    # The same publisher's tables of data sets and spaces have ids, likes and tags too.
+    if not known.keys() & {"pipeline_tag", "library_name", "modelId"} or "sdk" in known:
+        raise ValueError("the Parquet file has ids, but not of models")
+    kept = [
+        f"'{name.replace(chr(39), chr(39) * 2)}': {_as_json_safe(name, kind)}"
+        for name, kind in known.items()
+        if name not in _DROPPED[API]
+    ]
+    # A merge patch (RFC 7396) onto nothing leaves the nulls out.
+    line = f"json_merge_patch('{{}}'::json, to_json({{{', '.join(kept)}}}))::varchar"
+    reader: Any = reading.sql(
+        f"select {line} as line from read_parquet({literal(source)})"
+    ).to_arrow_reader(rows)
+    number = 0
+    for batch in reader:
+        lines = [str(value).encode() for value in batch.column(0).to_pylist()]
+        yield list(enumerate(lines, number + 1))
+        number += len(lines)
 
 
 def _as_json_safe(name: str, kind: str) -> str:
-    """A column whose JSON is valid: floats that are no numbers become null, bytes are text."""
+    """A column whose JSON is valid: what is no number is null, points in time are text.
+
+    An escaped `@` inside text that is JSON itself is opened, so that addresses can be found.
+    """
     quoted = '"' + name.replace('"', '""') + '"'
     if kind in {"FLOAT", "DOUBLE"}:
-        return f"case when isfinite({quoted}) then {quoted} end as {quoted}"
-    if name == "gated" and kind == "BOOLEAN":
-        return quoted
-    return f"{quoted}::varchar as {quoted}" if kind.startswith("TIMESTAMP") else quoted
+        return f"case when isfinite({quoted}) then {quoted} end"
+    if "FLOAT" in kind or "DOUBLE" in kind:
+        return f"try_cast(to_json({quoted})::varchar as json)"
+    if kind == "VARCHAR":
+        return f"replace({quoted}, '\\u0040', '@')"
+    return f"{quoted}::varchar" if kind.startswith("TIMESTAMP") else quoted

@@ -1,0 +1,124 @@
+"""A Hub on the loopback interface for tests: cursor pages, limits, faults.
+
+Belongs here: what the listing's HTTP looks like. Does not belong here: checks.
+"""
+
+import base64
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+
+def model(number: int, **more: Any) -> dict[str, Any]:
+    """A model as the listing shows it."""
+    return {
+        "_id": f"{number:024x}",
+        "id": f"owner-{number % 7}/model-{number}",
+        "author": f"owner-{number % 7}",
+        "createdAt": f"2024-01-{number % 28 + 1:02d}T06:04:45.000Z",
+        "lastModified": f"2025-01-{number % 28 + 1:02d}T06:04:45.000Z",
+        "likes": number % 11,
+        "downloads": number * 3,
+        "downloadsAllTime": number * 30,
+        "private": False,
+        "gated": (False, "auto", "manual")[number % 3],
+        "tags": ["transformers", "license:mit", "mail:someone@example.org"],
+        **more,
+    }
+
+
+@dataclass
+class Fault:
+    """One answer that is given instead of the page."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+
+
+@dataclass
+class Hub:
+    """What the server has, does wrong, and was asked."""
+
+    models: list[dict[str, Any]]
+    faults: deque[Fault] = field(default_factory=deque)
+    # Headers on every good page, and another text for the Link header.
+    headers: dict[str, str] = field(default_factory=dict)
+    link: str | None = None
+    known_cursors: set[str] | None = None
+    requests: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+    @property
+    def starts(self) -> list[int]:
+        """The position that each request asked for."""
+        return [_start(parse_qs(urlsplit(path).query)) for path in self.requests]
+
+
+def _start(query: dict[str, list[str]]) -> int:
+    cursor = query.get("cursor")
+    return int(base64.b64decode(cursor[0])) if cursor else 0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # One write for head and body, or each answer waits for a delayed acknowledgement.
+    wbufsize = -1
+    hub: Hub
+
+    def do_GET(self) -> None:
+        hub = self.hub
+        hub.requests.append(self.path)
+        hub.tokens.append(self.headers.get("authorization"))
+        if hub.faults:
+            fault = hub.faults.popleft()
+            self._answer(fault.status, fault.headers, fault.body)
+            return
+        query = parse_qs(urlsplit(self.path).query)
+        start, size = _start(query), int(query["limit"][0])
+        if hub.known_cursors is not None and start and query["cursor"][0] not in hub.known_cursors:
+            self._answer(400, {}, b'{"error":"Invalid cursor"}')
+            return
+        headers = {"content-type": "application/json", **hub.headers}
+        if start + size < len(hub.models):
+            cursor = base64.b64encode(str(start + size).encode()).decode()
+            following = urlencode({**query, "cursor": [cursor]}, doseq=True)
+            link = hub.link or f'<{hub.url}/api/models?{following}>; rel="next"'
+            headers["link"] = link
+        body = json.dumps(hub.models[start : start + size]).encode()
+        self._answer(200, headers, body)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"content-length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+@contextmanager
+def serving(models: list[dict[str, Any]]) -> Iterator[Hub]:
+    """A server of these models; its address is `url`."""
+    hub = Hub(models)
+    handler = type("Handler", (_Handler,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
