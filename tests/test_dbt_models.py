@@ -22,9 +22,6 @@ import pytest
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 
-# One worker, where tests are spread by group: the fixtures cost seconds.
-pytestmark = pytest.mark.xdist_group("dbt")
-
 EVENTS = {
     "event_id": "VARCHAR", "event_type": "VARCHAR", "created_at": "TIMESTAMP", "era": "VARCHAR",
     "is_public": "BOOLEAN", "actor_id": "BIGINT", "actor_login": "VARCHAR",
@@ -354,8 +351,8 @@ class Dbt:
         """Run a dbt command; what became of each node, by name, where it did not succeed."""
         os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse(warehouse))
         low, _, high = days.partition("..")
-        window = ["--vars", json.dumps({"min_day": low, "max_day": high or low})] if days else []
-        result = self.runner.invoke(["--quiet", command, *self.places(), *window, *arguments])
+        os.environ["OSMOSCOPE_MIN_DAY"], os.environ["OSMOSCOPE_MAX_DAY"] = low, high or low
+        result = self.runner.invoke(["--quiet", command, *self.places(), *arguments])
         nodes = getattr(result.result, "results", [])
         assert nodes, result.exception
         return {

@@ -1,7 +1,9 @@
 {#
-    The window of lake partition days a run is about, from the vars min_day and max_day.
-    Both empty: everything. One empty: open on that side.
-    Values are parsed as dates before they reach SQL, so a var cannot carry SQL.
+    The window of lake partition days a run is about (ISO, inclusive), from the environment:
+    OSMOSCOPE_MIN_DAY and OSMOSCOPE_MAX_DAY. Both empty: everything. One empty: open on that side.
+    Read when a statement is rendered and not when the project is parsed: with other vars, or with
+    other variables seen while parsing, dbt would parse nearly all models anew each night.
+    Values are parsed as dates before they reach SQL, so a value cannot carry SQL.
 #}
 {% macro iso_day(value) -%}
     {{ modules.datetime.datetime.strptime(value | string, '%Y-%m-%d').strftime('%Y-%m-%d') }}
@@ -9,8 +11,8 @@
 
 {# A condition on a date column; back and ahead widen the window by whole days. #}
 {% macro in_window(column, back=0, ahead=0) -%}
-    {%- set low = var('min_day', '') | string -%}
-    {%- set high = var('max_day', '') | string -%}
+    {%- set low = env_var('OSMOSCOPE_MIN_DAY', '') if execute else '' -%}
+    {%- set high = env_var('OSMOSCOPE_MAX_DAY', '') if execute else '' -%}
     {%- set step = modules.datetime.timedelta -%}
     {%- set parse = modules.datetime.datetime.strptime -%}
     {%- set parts = [] -%}
@@ -27,8 +29,8 @@
 
 {# Rows whose interval [first_column, last_column] of file days touches the window. #}
 {% macro touches_window(first_column, last_column, ahead=0) -%}
-    {%- set low = var('min_day', '') | string -%}
-    {%- set high = var('max_day', '') | string -%}
+    {%- set low = env_var('OSMOSCOPE_MIN_DAY', '') if execute else '' -%}
+    {%- set high = env_var('OSMOSCOPE_MAX_DAY', '') if execute else '' -%}
     {%- set step = modules.datetime.timedelta -%}
     {%- set parse = modules.datetime.datetime.strptime -%}
     {%- set parts = [] -%}

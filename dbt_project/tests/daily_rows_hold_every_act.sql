@@ -1,3 +1,6 @@
+{# Of several models, the one that the orchestrator shows this check on. #}
+{{ config(meta={'dagster': {'ref': {'name': 'fct_repository_daily'}}}) }}
+
 -- Every act on a known repository is in exactly one daily row.
 with acts as (
 

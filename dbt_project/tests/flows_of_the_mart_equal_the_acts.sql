@@ -1,3 +1,6 @@
+{# Of several models, the one that the orchestrator shows this check on. #}
+{{ config(meta={'dagster': {'ref': {'name': 'mart_repository_activity'}}}) }}
+
 -- Flows of the mart, summed, are the acts of fct_interaction counted by their own rule.
 with acts as (
 

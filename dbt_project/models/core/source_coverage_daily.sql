@@ -72,7 +72,7 @@ listing_days as (
     select
         observed_on,
         count(*) as expected_count,
-        count(case when state = 'ok' then 1 end) as seen_count,
+        count(case when state in ('ok', 'malformed_lines') then 1 end) as seen_count,
         cast(sum(row_count) as bigint) as event_count,
         cast(sum(malformed_count) as bigint) as malformed_count,
         cast(sum(duplicate_count) as bigint) as duplicate_count,

@@ -74,7 +74,10 @@ discussion_days as (
 
     select distinct observed_on
     from {{ ref('stg_huggingface__listings') }}
-    where {{ in_window('observed_on') }} and listing = 'discussions' and state = 'ok'
+    where
+        {{ in_window('observed_on') }}
+        and listing = 'discussions'
+        and state in ('ok', 'malformed_lines')
 
 ),
 
