@@ -1,0 +1,136 @@
+"""The raw events of GitHub as a Dagster asset, one partition for each day of archive files.
+
+Belongs here: keys, partitions, pools, retries and metadata of the asset. Does not belong here:
+fetching and parsing (ingest and below).
+"""
+
+from collections import Counter
+from typing import Any
+
+import dagster as dg
+
+from assets.github import ingest, landing, shapes
+from assets.github.columns import DESCRIPTIONS
+from orchestration import keys, metadata
+from orchestration.clients.archive import ArchiveSource
+from orchestration.failures import TransientFailure
+from orchestration.lake import Entry, Partition
+from orchestration.partitions import backfill_policy, days_of
+from orchestration.resources import Installation, retry_policy, told_to_dagster
+
+HOURS = 24
+PREVIEWED = ("event_id", "event_type", "created_at", "era", "actor_login", "repository_name")
+ABOUT = """Public events of GitHub as archived by the hour (GH Archive).
+
+Each of the 24 hour files of a UTC day is fetched from the primary or a mirror, verified,
+parsed by DuckDB with declared columns and landed as Parquet; the ledger says for every hour what
+became of it. A line that cannot be read is in quarantine with its reason. E-mail addresses are
+hashed before they are stored. Running a day again fetches only what is not loaded."""
+
+
+def archive_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """The assets of the archive for the given days."""
+
+    @dg.asset(
+        key=keys.ARCHIVE_EVENTS,
+        partitions_def=days,
+        backfill_policy=backfill_policy(),
+        group_name=keys.INGEST_GITHUB,
+        kinds={"python", "duckdb", "parquet"},
+        owners=keys.DATA_OPS,
+        description=ABOUT,
+        pool=keys.ARCHIVE_POOL,
+        retry_policy=retry_policy(),
+        metadata={
+            "dagster/column_schema": metadata.table_schema(landing.lake_schema(), DESCRIPTIONS)
+        },
+        code_version=str(shapes.SCHEMA_VERSION),
+    )
+    def gharchive_events(
+        context: dg.AssetExecutionContext, installation: Installation
+    ) -> dg.MaterializeResult[None]:
+        settings, lake = installation.settings(), installation.lake()
+        ingester = ingest.Ingester(lake, settings.archive, installation.salt())
+        source = ArchiveSource(
+            settings.archive.sources,
+            settings.archive.timeout_seconds,
+            settings.archive.attempts,
+        )
+        versions = []
+        unreached: list[TransientFailure] = []
+        with told_to_dagster():
+            ingester.prepare()
+            for day in days_of(context.partition_keys):
+                partition = ingest.partition_of(lake, day)
+                try:
+                    entries = ingester.day(source, day, progress=_logger(context))
+                except TransientFailure as failure:
+                    unreached.append(failure)
+                    if not partition.current_files():
+                        # Nothing of a whole day: the next one would wait as long for nothing.
+                        break
+                    continue
+                context.add_asset_metadata(told(partition, entries), partition_key=day.isoformat())
+                versions.append(partition.content_hash())
+            if unreached:
+                raise unreached[0]
+        # A run over several days has no one version to state for all of them.
+        version = dg.DataVersion(versions[0]) if len(versions) == 1 else None
+        return dg.MaterializeResult(data_version=version)
+
+    return [gharchive_events]
+
+
+def told(partition: Partition, entries: list[Entry]) -> dict[str, Any]:
+    """What the UI shows of one day."""
+    loaded = [entry for entry in entries if entry["state"] in ingest.LOADED]
+    states = Counter(entry["state"] for entry in entries)
+    files = partition.current_files()
+    moments = [entry[end] for entry in loaded for end in ("first_created_at", "last_created_at")]
+    known = sorted(moment for moment in moments if moment)
+    types: Counter[str] = Counter()
+    for entry in loaded:
+        types.update(entry["types"])
+    return {
+        "dagster/partition_row_count": sum(entry["event_count"] for entry in loaded),
+        "coverage": f"{len(loaded)} of {HOURS} hours",
+        "states": ", ".join(f"{state} {count}" for state, count in sorted(states.items())),
+        "window": f"{known[0]} to {known[-1]} UTC" if known else "empty",
+        "duplicates": sum(entry["duplicate_count"] for entry in loaded),
+        "malformed_lines": sum(entry["malformed_count"] for entry in loaded),
+        "source_bytes": sum(entry["source_bytes"] for entry in loaded),
+        "lake_bytes": metadata.bytes_of(files),
+        "content_hash": partition.content_hash(),
+        "types": metadata.table(
+            [{"event_type": kind, "events": count} for kind, count in types.most_common()]
+        ),
+        "hours": metadata.table([_ledger_row(entry) for entry in _by_hour(entries)]),
+        "preview": metadata.preview(files[:1], PREVIEWED),
+    }
+
+
+def _by_hour(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry["hour"] is None, entry["hour"]))
+
+
+def _ledger_row(entry: Entry) -> dict[str, object]:
+    return {
+        "hour": entry["hour"],
+        "state": entry["state"],
+        "events": entry["event_count"],
+        "duplicates": entry["duplicate_count"],
+        "malformed": entry["malformed_count"],
+        "reason": entry["reason"] or "",
+        "from": "mirror" if entry["is_mirrored"] else "primary",
+    }
+
+
+def _logger(context: dg.AssetExecutionContext) -> ingest.Progress:
+    def tell(entry: Entry) -> None:
+        text = f"{entry['name']}: {entry['state']}, {entry['event_count']:,} events"
+        if entry["state"] in ingest.LOADED:
+            context.log.info(text)
+        else:
+            context.log.warning(f"{text} ({entry['reason']})")
+
+    return tell

@@ -1,0 +1,225 @@
+"""The dbt models as Dagster assets: those driven by archive days, and the rest.
+
+Belongs here: the two dbt steps, how dbt's names become asset keys, the arguments dbt is given.
+Does not belong here: SQL (dbt_project) and how the manifest is made (orchestration.build).
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir
+from datetime import date
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
+    DbtCliResource,
+    dbt_assets,
+)
+from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
+from packaging.version import Version
+
+from orchestration import keys, metadata
+from orchestration.partitions import backfill_policy, days_of
+from orchestration.resources import Installation, retry_policy, told_to_dagster
+
+BY_DAY, SNAPSHOT = "tag:by_day", "tag:snapshot"
+# The manifests of a raw table tell which of its files are current: one asset, two dbt sources.
+MANIFESTS = "_manifests"
+# Of a wide table, the columns that tell which row it is come first.
+PREVIEWED_COLUMNS = 8
+# DuckDB stores tables in blocks of this size.
+BLOCK_BYTES = 262_144
+STORED = {"table", "incremental", "seed"}
+PARTIAL_PARSE = "partial_parse.msgpack"
+CHECK_EVENTS = (dg.AssetCheckResult, dg.AssetCheckEvaluation)
+
+
+class Dbt(DbtCliResource):
+    """The dbt command, without asking it for its version.
+
+    `dbt --version` takes seconds and asks a package index for the newest one; the installed
+    distribution knows.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+
+class Translator(DagsterDbtTranslator):
+    """dbt's nodes under our keys, groups and owners."""
+
+    def __init__(self) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        if dbt_resource_props["resource_type"] == "source":
+            source = dbt_resource_props["source_name"].removesuffix(MANIFESTS)
+            return dg.AssetKey([source, dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        if dbt_resource_props["resource_type"] == "seed":
+            return "core"
+        return super().get_group_name(dbt_resource_props)
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        return keys.ANALYSTS if dbt_resource_props.get("schema") == "marts" else keys.DATA_OPS
+
+
+class DaysConfig(dg.Config):
+    """Which days a run of the models by day is about.
+
+    Attributes:
+        whole_lake: make them anew from all days of the lake, whatever the run's partitions are.
+    """
+
+    whole_lake: bool = False
+
+
+def environment(
+    lake_root: Path, warehouse: Path, window: tuple[date, date] | None = None
+) -> dict[str, str]:
+    """The variables that the dbt project reads.
+
+    Args:
+        window: the file days a build is about, both included; none for all of the lake.
+    """
+    first, last = (day.isoformat() for day in window) if window else ("", "")
+    return {
+        "OSMOSCOPE_LAKE": str(lake_root.resolve()),
+        "OSMOSCOPE_WAREHOUSE": str(warehouse.resolve()),
+        "OSMOSCOPE_MIN_DAY": first,
+        "OSMOSCOPE_MAX_DAY": last,
+    }
+
+
+def warehouse_assets(
+    manifest: Mapping[str, Any], days: dg.DailyPartitionsDefinition
+) -> list[dg.AssetsDefinition]:
+    """The two dbt steps of a manifest."""
+    shared: dict[str, Any] = {
+        "manifest": manifest,
+        "dagster_dbt_translator": Translator(),
+        "retry_policy": retry_policy(),
+        "pool": keys.WAREHOUSE_POOL,
+    }
+
+    @dbt_assets(
+        name=keys.BY_DAY_STEP,
+        select=BY_DAY,
+        partitions_def=days,
+        backfill_policy=backfill_policy(),
+        **shared,
+    )
+    def warehouse_by_day(
+        context: dg.AssetExecutionContext, dbt: Dbt, installation: Installation, config: DaysConfig
+    ) -> Iterator[Any]:
+        chosen = days_of(context.partition_keys)
+        if config.whole_lake:
+            yield from _build(context, dbt, installation, None, "--full-refresh")
+        else:
+            yield from _build(context, dbt, installation, (chosen[0], chosen[-1]))
+
+    @dbt_assets(name="warehouse_snapshot", select=SNAPSHOT, **shared)
+    def warehouse_snapshot(
+        context: dg.AssetExecutionContext, dbt: Dbt, installation: Installation
+    ) -> Iterator[Any]:
+        yield from _build(context, dbt, installation, None)
+
+    return [warehouse_by_day, warehouse_snapshot]
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    dbt: Dbt,
+    installation: Installation,
+    window: tuple[date, date] | None,
+    *arguments: str,
+) -> Iterator[Any]:
+    """Run dbt once, then look at what it made while the warehouse is still ours."""
+    settings = installation.settings()
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    # Read by the dbt process and by the adapter with which row counts are taken.
+    os.environ.update(environment(settings.lake_root, settings.warehouse_path, window))
+    target = settings.dbt_dir.resolve() / context.op_execution_context.op.name
+    _know_what_was_parsed(settings.dbt_dir.resolve() / "manifest", target)
+    # dagster-dbt changes the process's folder while it looks at the warehouse.
+    with told_to_dagster(), installation.warehouse(), chdir(Path.cwd()):
+        build = dbt.cli(
+            ["build", "--exclude-resource-type", "unit_test", *arguments],
+            context=context,
+            target_path=target,
+        )
+        days = " to ".join(day.isoformat() for day in window) if window else "all"
+        yield from _events(build, settings.warehouse_path, f"archive file days: {days}")
+
+
+def _know_what_was_parsed(manifest: Path, target: Path) -> None:
+    """Let the first build of a step use what dbt parsed for the manifest."""
+    parsed = manifest / PARTIAL_PARSE
+    if parsed.exists() and not (target / PARTIAL_PARSE).exists():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(parsed, target / PARTIAL_PARSE)
+
+
+def _events(build: DbtCliInvocation, warehouse: Path, window: str) -> Iterator[Any]:
+    """What dbt made, with rows, columns, their lineage and a preview; then what it tested.
+
+    The library would look up columns for the event of every test as well, and those of a parent
+    once for each of its children: most of the time of a night with little data.
+    """
+    made: list[Any] = []
+    tested: list[Any] = []
+    failure: Exception | None = None
+    try:
+        for event in build.stream():
+            (tested if isinstance(event, CHECK_EVENTS) else made).append(event)
+    except Exception as error:
+        # What was made before dbt failed is told before the failure is.
+        failure = error
+    # More threads would take turns at the same interpreter, and at the process's folder.
+    build.postprocessing_threadpool_num_threads = 1
+    if build.adapter is not None:
+        build.adapter.get_columns_in_relation = cache(build.adapter.get_columns_in_relation)
+    described = list(DbtEventIterator(iter(made), build).fetch_row_counts().fetch_column_metadata())
+    for event, preview in zip(described, _previews(warehouse, build, described), strict=True):
+        yield event.with_metadata({**event.metadata, "window": window, **preview})
+    yield from tested
+    if failure is not None:
+        raise failure
+
+
+def _previews(
+    warehouse: Path, build: DbtCliInvocation, events: Sequence[Any]
+) -> list[Mapping[str, Any]]:
+    """Size and first rows of the tables that the events are about."""
+    if not events:
+        return []
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        nodes = [build.manifest["nodes"][event.metadata["unique_id"].value] for event in events]
+        return [_preview(connection, node) for node in nodes]
+
+
+def _preview(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Size and first rows of a table; views and tests hold nothing of their own."""
+    if node["config"]["materialized"] not in STORED:
+        return {}
+    table = f'"{node["schema"]}"."{node["name"]}"'
+    blocks = connection.execute(
+        "select count(distinct block_id) from pragma_storage_info($table) where block_id >= 0",
+        {"table": table},
+    ).fetchone()
+    found = connection.execute(f"select * from {table} limit {metadata.PREVIEW_ROWS}")
+    names = [column[0] for column in found.description or []][:PREVIEWED_COLUMNS]
+    rows = [dict(zip(names, row, strict=False)) for row in found.fetchall()]
+    size = (blocks[0] if blocks else 0) * BLOCK_BYTES
+    return {"bytes": size, "preview": metadata.table(rows)}

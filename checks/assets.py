@@ -1,0 +1,233 @@
+"""The checks as Dagster asset checks.
+
+Belongs here: which check stands on which asset, which of them block, what the UI shows. Does
+not belong here: what is checked (the other modules). Assets are named by key only.
+
+The checks of an asset share a step: they read the same files, and a step costs more than most of
+them. All of a step's outcomes are reported before one that blocks stops what comes after.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from checks import coverage, expectations, ledger, privacy, recency
+from checks.outcome import CheckOutcome
+from checks.suites import SUITES
+from orchestration import keys, metadata
+from orchestration.lake import Lake
+from orchestration.resources import Installation, told_to_dagster
+
+ARCHIVE = ("gharchive", "events")
+HUB_TABLES = {
+    "models": keys.HUB_MODELS,
+    "commits": keys.HUB_COMMITS,
+    "discussions": keys.HUB_DISCUSSIONS,
+}
+SUITE_KEYS = {
+    "mart_repository_activity": keys.mart("mart_repository_activity"),
+    "mart_intensity_summary": keys.mart("mart_intensity_summary"),
+    "mart_platform_comparison": keys.COMPARISON,
+}
+PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One check before it is one of Dagster.
+
+    Attributes:
+        is_blocking: whether a failure with severity `error` stops what comes after the asset.
+    """
+
+    name: str
+    description: str
+    is_blocking: bool
+
+
+Evaluate = Callable[[dg.AssetCheckExecutionContext, Installation], Iterable[CheckOutcome]]
+
+_ARCHIVE = (
+    Planned("hours_loaded", "Hours of the file days that are loaded and whole.", True),
+    Planned(
+        "ledger_adds_up", "Lines are events, duplicates, bad lines; files are as stated.", True
+    ),
+    Planned("malformed_share", "At most 1 % of an hour's lines could not be read.", True),
+    Planned("no_raw_addresses", "No e-mail address in a sample of the landed text.", True),
+    Planned("eras_and_types_known", "Every event has a known payload era and type.", False),
+    Planned("payload_keys_known", "No known type carries a payload key that is not known.", False),
+    Planned("newest_day_recent", "The newest loaded day is the newest to be expected.", False),
+)
+_HUB = (
+    Planned("rows_observed", "The newest observation has rows, not far fewer than before.", True),
+    Planned("ledger_adds_up", "Files of the newest observation are as the ledger states.", True),
+    Planned("malformed_share", "At most 1 % of a file's lines could not be read.", True),
+    Planned("no_raw_addresses", "No e-mail address in a sample of the landed text.", True),
+    Planned("newest_observation_recent", "The Hub was observed lately, where it is live.", False),
+)
+_COVERAGE = Planned(
+    "coverage_is_told", "Completeness is a share, and no day is left out of the mart.", True
+)
+_PUBLISHED = Planned(
+    "copy_equals_warehouse", "Every published mart has the rows of the warehouse.", True
+)
+
+
+def build_checks() -> list[dg.AssetChecksDefinition]:
+    """All checks of an installation; what they look at comes with the resource `installation`."""
+    return [
+        _step("check_archive", keys.ARCHIVE_EVENTS, _ARCHIVE, _archive),
+        *(_hub_step(table, key) for table, key in HUB_TABLES.items()),
+        *(_suite_step(table, key) for table, key in SUITE_KEYS.items()),
+        _step("check_coverage", keys.mart("mart_coverage"), (_COVERAGE,), _coverage, True),
+        _step("check_published", keys.PUBLISHED, (_PUBLISHED,), _published, True),
+    ]
+
+
+def _step(
+    name: str,
+    key: dg.AssetKey,
+    planned: Sequence[Planned],
+    evaluate: Evaluate,
+    uses_warehouse: bool = False,
+) -> dg.AssetChecksDefinition:
+    """One step that reports the planned checks of one asset."""
+
+    @dg.multi_asset_check(
+        name=name,
+        specs=[
+            dg.AssetCheckSpec(
+                one.name, asset=key, description=one.description, blocking=one.is_blocking
+            )
+            for one in planned
+        ],
+        pool=keys.WAREHOUSE_POOL if uses_warehouse else None,
+    )
+    def checks_of_asset(
+        context: dg.AssetCheckExecutionContext, installation: Installation
+    ) -> Iterator[dg.AssetCheckResult]:
+        with told_to_dagster():
+            for outcome in evaluate(context, installation):
+                if not outcome.passed:
+                    context.log.warning(f"{outcome.name}: {outcome.description}")
+                yield result(key, outcome)
+
+    return checks_of_asset
+
+
+def result(key: dg.AssetKey, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    """An outcome as Dagster has it."""
+    is_error = outcome.severity == "error"
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        asset_key=key,
+        check_name=outcome.name,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=outcome.description,
+        metadata={name: _shown(value) for name, value in outcome.metadata.items()},
+    )
+
+
+def days_of_run(tags: Mapping[str, str], lake: Lake) -> list[date]:
+    """The days a run is about: its partition or range, else the newest day of the lake.
+
+    Read off the run's tags: a check has no partitions of its own, so Dagster's context knows
+    them in some jobs only.
+    """
+    if PARTITION_TAG in tags:
+        return [date.fromisoformat(tags[PARTITION_TAG])]
+    if all(tag in tags for tag in RANGE_TAGS):
+        first, last = (date.fromisoformat(tags[tag]) for tag in RANGE_TAGS)
+        return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return lake.days(*ARCHIVE)[-1:]
+
+
+def _archive(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[CheckOutcome]:
+    lake, settings = installation.lake(), installation.settings()
+    days = days_of_run(context.run.tags, lake)
+    files = [file for day in days for file in lake.partition(*ARCHIVE, day).current_files()]
+    yield coverage.archive_hours(lake, days, coverage.known_gap_hours())
+    yield ledger.archive_ledger(lake, days)
+    yield ledger.archive_malformed(lake, days)
+    yield privacy.no_addresses(files)
+    yield ledger.archive_kinds(lake, days)
+    yield ledger.archive_new_keys(lake, days)
+    still = recency.archive_stands_still(settings.archive.sources)
+    yield recency.archive_recency(lake, _now(), still)
+
+
+def _hub_step(table: str, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    def evaluate(
+        context: dg.AssetCheckExecutionContext, installation: Installation
+    ) -> Iterator[CheckOutcome]:
+        del context
+        lake, hub = installation.lake(), installation.settings().huggingface
+        days = lake.days("huggingface", table)[-1:]
+        files = [
+            file
+            for day in days
+            for file in lake.partition("huggingface", table, day).current_files()
+        ]
+        # Commits and discussions come with dumps only; a listing has models.
+        yield coverage.hub_rows(lake, table, table == "models" and hub.source != "off")
+        yield ledger.hub_ledger(lake, table)
+        yield ledger.hub_malformed(lake, table)
+        yield privacy.no_addresses(files)
+        still = recency.hub_stands_still(hub)
+        if table != "models" and hub.source == "api":
+            still = "the live listing holds models only"
+        yield recency.hub_recency(lake, table, _now(), still)
+
+    return _step(f"check_huggingface_{table}", key, _HUB, evaluate)
+
+
+def _suite_step(table: str, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    """The rules of a suite, one check each; errors on a published mart block."""
+
+    def evaluate(
+        context: dg.AssetCheckExecutionContext, installation: Installation
+    ) -> Iterable[CheckOutcome]:
+        del context
+        suite = SUITES[table](_now())
+        with installation.warehouse() as warehouse:
+            frame = expectations.read_frame(warehouse, suite)
+        return expectations.evaluate(suite, frame)
+
+    # Names and severities do not depend on the time.
+    planned = [Planned(rule.name, rule.why, True) for rule in SUITES[table](_now()).rules]
+    return _step(f"check_{table}", key, planned, evaluate, True)
+
+
+def _coverage(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterable[CheckOutcome]:
+    del context
+    days = installation.lake().days(*ARCHIVE)
+    with installation.warehouse() as warehouse:
+        return [coverage.coverage_mart(warehouse, days)]
+
+
+def _published(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterable[CheckOutcome]:
+    del context
+    with installation.warehouse() as warehouse:
+        return [coverage.published_copy(warehouse, installation.settings().published_dir)]
+
+
+def _now() -> datetime:
+    """UTC without zone, as the lake and the warehouse have times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _shown(value: Any) -> Any:
+    """A value of an outcome for the UI: rows as a table, what was mined as plain text."""
+    if isinstance(value, list):
+        return metadata.table(value)
+    return value if isinstance(value, int | float) else dg.MetadataValue.text(str(value))

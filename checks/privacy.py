@@ -1,0 +1,136 @@
+"""No e-mail address in what was landed.
+
+Belongs here: looking for addresses in a bounded sample of the lake's text. Does not belong
+here: taking them out (assets.github.lines). What is found is counted and never shown.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checks.outcome import CheckOutcome, Row, failed, first_rows, listed, passed
+
+if TYPE_CHECKING:
+    import duckdb
+
+# A systematic leak shows in any few thousand rows; a day's text is gigabytes.
+ROWS_A_FILE = 2000
+MOST_FILES = 48
+
+# What the landing calls an address, but RE2 has no look-behind: hashes are taken out first, so
+# that `email:<hash>@host` (of `a@b.com@host`) is none, and `git@host` is told by its own count.
+_HASHED = r"email:[0-9a-f]{32}"
+_DOMAIN = r"@([A-Za-z0-9][A-Za-z0-9-]{0,62}\.)+[A-Za-z]{2,24}"
+_ADDRESS = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}{_DOMAIN}"
+_AUTHOR = rf"(?s){_HASHED}( .*)?"
+_ESCAPE = r"\\(u[0-9A-Fa-f]{4}|.)"
+
+_COMMIT_TEXT = (
+    "array_to_string(list_transform(commits, "
+    "lambda c: concat_ws(chr(10), c.author.name, c.author.email, c.message)), chr(10))"
+)
+# Structures are taken apart: as one text, a quotation mark would become part of an address.
+_TEXTS = {
+    "commits": _COMMIT_TEXT,
+    "base_models": "array_to_string(list_transform(base_models, lambda b: b.name), chr(10))",
+    "extra": "regexp_replace(extra, $escape, ' ', 'g')",
+}
+_UNHASHED_AUTHORS = """
+    len(list_filter(commits, lambda c: coalesce(c.author.email, '') <> ''
+        and not regexp_full_match(c.author.email, $author)))
+"""
+
+
+def no_addresses(
+    files: Sequence[Path], rows_a_file: int = ROWS_A_FILE, most_files: int = MOST_FILES
+) -> CheckOutcome:
+    """No address in a sample of every text column; commit authors are hashes.
+
+    Args:
+        files: current Parquet files of the lake; some, spread evenly, where there are more than
+            `most_files`. Of each, one block of rows at a place that its content decides.
+        rows_a_file: rows of the block.
+    """
+    import duckdb
+
+    name = "no_raw_addresses"
+    present = [file for file in files if file.is_file()]
+    if not present:
+        return passed(name, "no files to look into")
+    chosen = _spread(present, most_files)
+    found: list[Row] = []
+    looked_at = 0
+    with duckdb.connect() as connection:
+        connection.execute("set threads = 1")
+        for file in chosen:
+            rows, leaks = _leaks(connection, file, rows_a_file)
+            looked_at += rows
+            found += [{"file": file.name, "column": name, "found": count} for name, count in leaks]
+    numbers = {
+        "rows_looked_at": looked_at,
+        "files_looked_at": f"{len(chosen)} of {len(present)}",
+        "sample": f"one block of {rows_a_file} rows a file",
+    }
+    if not found:
+        return passed(name, f"no address in {looked_at} rows", **numbers)
+    columns = sorted({str(row["column"]) for row in found})
+    told = f"{sum(row['found'] for row in found)} raw addresses in {listed(columns)}"
+    return failed(name, "error", told, columns=first_rows(found), **numbers)
+
+
+def _spread(files: Sequence[Path], most: int) -> list[Path]:
+    """At most so many files, evenly spread and the last included."""
+    if len(files) <= most:
+        return list(files)
+    step = len(files) / most
+    return [files[int((place + 1) * step) - 1] for place in range(most)]
+
+
+def _leaks(
+    connection: "duckdb.DuckDBPyConnection", file: Path, rows_a_file: int
+) -> tuple[int, list[tuple[str, int]]]:
+    """Rows looked at, and what was found by column."""
+    source = {"path": str(file)}
+    described = connection.execute("describe select * from read_parquet($path)", source).fetchall()
+    texts = dict(_texts({row[0]: row[1] for row in described}))
+    total = connection.execute("select count(*) from read_parquet($path)", source).fetchone()
+    first = _place(file) % max(1, (total[0] if total else 0) - rows_a_file + 1)
+    columns = {column: _found(text) for column, text in texts.items()}
+    if "commits" in texts:
+        columns["commits.author.email"] = _UNHASHED_AUTHORS
+    sums = ", ".join(f"coalesce(sum({count_of}), 0)" for count_of in columns.values())
+    query = (
+        f"select count(*), {sums} from read_parquet($path, file_row_number = true) "
+        "where file_row_number >= $first and file_row_number < $last"
+    )
+    values = {**source, "first": first, "last": first + rows_a_file}
+    patterns = {"address": _ADDRESS, "hashed": _HASHED, "author": _AUTHOR, "escape": _ESCAPE}
+    values |= {key: text for key, text in patterns.items() if f"${key}" in query}
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    leaks = [(column, int(n)) for column, n in zip(columns, row[1:], strict=True) if n]
+    return int(row[0]), leaks
+
+
+def _texts(types: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Column to the SQL of its text, for every column that holds text."""
+    for column, kind in types.items():
+        if column in _TEXTS:
+            yield column, _TEXTS[column]
+        elif kind == "VARCHAR":
+            yield column, f'"{column}"'
+        elif kind == "VARCHAR[]":
+            yield column, f'array_to_string("{column}", chr(10))'
+
+
+def _found(text: str) -> str:
+    """SQL that counts addresses in a text; most texts have no @ and cost nothing more."""
+    hits = f"regexp_extract_all(regexp_replace({text}, $hashed, ' ', 'g'), $address)"
+    personal = f"list_filter({hits}, lambda hit: not starts_with(lower(hit), 'git@'))"
+    return f"case when contains({text}, '@') then len({personal}) else 0 end"
+
+
+def _place(file: Path) -> int:
+    """A number from the hash in a lake file's name: the same content, the same block."""
+    digest = file.name.removesuffix(".parquet").rsplit(".", 1)[-1]
+    return int(digest, 16) if digest and set(digest) <= set("0123456789abcdef") else 0

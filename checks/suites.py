@@ -1,0 +1,324 @@
+"""What is expected of the marts, as declared suites of Great Expectations.
+
+Belongs here: rules, each with a name, a severity and a reason. Does not belong here: how they
+are evaluated (expectations), and rules that dbt tests hold already: what a dbt test says of a
+column stands there and not here a second time.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from checks.outcome import Severity
+
+# GitHub opened in private beta in October 2007: nothing on either platform is older.
+FIRST_REPOSITORY = datetime(2007, 10, 1)
+# Clocks and day boundaries.
+TOLERANCE = timedelta(days=1)
+PLATFORM_TYPES = [("github", "repository"), ("huggingface", "model")]
+BASES = ["flow", "stock"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation.
+
+    Attributes:
+        name: unique in the suite; the name of the check in the UI.
+        expectation: type name in Great Expectations.
+        arguments: its arguments.
+        why: what the rule says and why it must hold, in one line.
+    """
+
+    name: str
+    expectation: str
+    arguments: Mapping[str, Any]
+    why: str
+    severity: Severity = "error"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The rules of one mart.
+
+    Attributes:
+        key: columns that name a row; shown of rows that fail.
+        columns: what is read of the mart, `key` included.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    rules: tuple[Rule, ...] = field(default=())
+
+
+def repository_activity(now: datetime) -> Suite:
+    """`mart_repository_activity`: identity, times and what each platform can know."""
+    return Suite(
+        "mart_repository_activity",
+        ("repository_key",),
+        ("repository_key", "platform", "repository_type", "repository_name", "created_at",
+         "last_seen_at", "gated", "actor_flow_count", "star_stock_count", "stock_observed_on"),
+        (
+            _rows(1, "an empty mart must not replace a full one"),
+            Rule(
+                "type_fits_platform",
+                "expect_column_pair_values_to_be_in_set",
+                {
+                    "column_A": "platform",
+                    "column_B": "repository_type",
+                    "value_pairs_set": PLATFORM_TYPES,
+                },
+                "GitHub has repositories, the Hub models",
+            ),
+            _like(
+                "repository_key_has_its_form",
+                "repository_key",
+                r"^(?:github:repository:[0-9]+|huggingface:model:(?s:.+))$",
+                "platform:type:native id, by which other tables join",
+            ),
+            _like(
+                "github_name_has_an_owner",
+                "repository_name",
+                r"^[^/\s]+/[^/\s]+$",
+                "GitHub names are owner/name; the archive has a few broken ones",
+                severity="warn",
+                mostly=0.999,
+                only="github",
+            ),
+            _one_of(
+                "gated_accepted",
+                "gated",
+                ["auto", "manual", "yes", "no"],
+                "the Hub's words for access on request",
+            ),
+            Rule(
+                "github_is_not_gated",
+                "expect_column_values_to_be_null",
+                {"column": "gated", **_only("github")},
+                "GitHub knows no access on request: a value is the Hub's, joined wrongly",
+            ),
+            _between(
+                "created_at_plausible",
+                "created_at",
+                FIRST_REPOSITORY,
+                now + TOLERANCE,
+                "no repository is older than GitHub or made tomorrow",
+                severity="warn",
+            ),
+            _between(
+                "stock_observed_on_plausible",
+                "stock_observed_on",
+                FIRST_REPOSITORY,
+                now + TOLERANCE,
+                "nothing was observed tomorrow",
+                severity="warn",
+            ),
+            _not_above(
+                "made_before_last_seen",
+                "created_at",
+                "last_seen_at",
+                "a repository exists before it is seen for the last time",
+                severity="warn",
+            ),
+            _between(
+                "actors_where_acts",
+                "actor_flow_count",
+                1,
+                None,
+                "a count of actors exists only where something was done, and then by someone",
+            ),
+            Rule(
+                "hub_likes_known",
+                "expect_column_values_to_not_be_null",
+                {"column": "star_stock_count", "mostly": 0.5, **_only("huggingface")},
+                "every form of listing carries likes: without them the comparison is hollow",
+                severity="warn",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def intensity_summary(now: datetime) -> Suite:
+    """`mart_intensity_summary`: counts, and figures that fit each other."""
+    del now
+    figures = ("mean_value", "median_value", "maximum_value", "zero_share", "total_value")
+    counts = ("repository_count", "unknown_count", "mean_value", "median_value", "total_value")
+    return Suite(
+        "mart_intensity_summary",
+        ("platform", "feature", "basis"),
+        ("platform", "feature", "basis", "repository_count", "unknown_count", *figures),
+        (
+            Rule(
+                "something_is_known",
+                "expect_column_max_to_be_between",
+                {"column": "repository_count", "min_value": 1},
+                "a summary in which nothing is known must not replace one",
+            ),
+            *(
+                _between(f"{column}_not_negative", column, 0, None, "counts start at 0")
+                for column in counts
+            ),
+            *(
+                Rule(
+                    f"{column}_where_known",
+                    "expect_column_values_to_not_be_null",
+                    {"column": column, **_where("repository_count > 0")},
+                    "where repositories are known, so are their figures",
+                )
+                for column in figures
+            ),
+            _not_above(
+                "median_not_above_maximum", "median_value", "maximum_value", "by definition"
+            ),
+            _not_above("mean_not_above_maximum", "mean_value", "maximum_value", "by definition"),
+            _not_above(
+                "maximum_not_above_total",
+                "maximum_value",
+                "total_value",
+                "of values from 0, none is above their sum",
+            ),
+        ),
+    )
+
+
+def platform_comparison(now: datetime) -> Suite:
+    """`mart_platform_comparison`: made in Python, so dbt tests nothing of it."""
+    del now
+    sides = ("github", "huggingface")
+    known = ("study", "feature", "status", *(f"{side}_count" for side in sides))
+    measured = (*(f"{side}_basis" for side in sides), "mann_whitney_u", "p_value",
+                "p_value_holm", "cliffs_delta")  # fmt: skip
+    figures = tuple(f"{side}_{what}" for side in sides for what in ("mean", "median", "maximum"))
+    return Suite(
+        "mart_platform_comparison",
+        ("study", "feature"),
+        (*known, *measured, *figures, "reason"),
+        (
+            *(_known(column) for column in known),
+            Rule(
+                "one_row_a_study_and_feature",
+                "expect_compound_columns_to_be_unique",
+                {"column_list": ["study", "feature"]},
+                "the grain",
+            ),
+            Rule(
+                "all_features_compared",
+                "expect_column_distinct_values_to_equal_set",
+                {"column": "feature", "value_set": ["commits", "discussions", "stars"]},
+                "a feature that cannot be measured has a row that says so",
+            ),
+            _one_of("status_accepted", "status", ["measured", "not_measurable"], "two states"),
+            *(
+                _one_of(f"{side}_basis_accepted", f"{side}_basis", BASES, "a flow or a stock")
+                for side in sides
+            ),
+            *(
+                _between(f"{side}_count_not_negative", f"{side}_count", 0, None, "a count")
+                for side in sides
+            ),
+            *(
+                Rule(
+                    f"{column}_where_measured",
+                    "expect_column_values_to_not_be_null",
+                    {"column": column, **_where('status == "measured"')},
+                    "what is called measured has its figures (a NaN is none)",
+                )
+                for column in measured
+            ),
+            Rule(
+                "reason_where_not_measurable",
+                "expect_column_values_to_not_be_null",
+                {"column": "reason", **_where('status == "not_measurable"')},
+                "a reader must learn why",
+            ),
+            *(
+                _between(f"{column}_is_probability", column, 0, 1, "a probability")
+                for column in ("p_value", "p_value_holm")
+            ),
+            _not_above(
+                "holm_not_below_raw", "p_value", "p_value_holm", "adjusting never lowers a p value"
+            ),
+            _between("cliffs_delta_in_range", "cliffs_delta", -1, 1, "by definition"),
+            _between("mann_whitney_u_not_negative", "mann_whitney_u", 0, None, "counts pairs"),
+            *(
+                _between(f"{column}_not_negative", column, 0, None, "of counts")
+                for column in figures
+            ),
+            *(
+                _not_above(
+                    f"{side}_{what}_not_above_maximum",
+                    f"{side}_{what}",
+                    f"{side}_maximum",
+                    "by definition",
+                )
+                for side in sides
+                for what in ("mean", "median")
+            ),
+        ),
+    )
+
+
+SUITES: Mapping[str, Callable[[datetime], Suite]] = {
+    "mart_repository_activity": repository_activity,
+    "mart_intensity_summary": intensity_summary,
+    "mart_platform_comparison": platform_comparison,
+}
+
+
+def _rows(least: int, why: str) -> Rule:
+    return Rule("has_rows", "expect_table_row_count_to_be_between", {"min_value": least}, why)
+
+
+def _known(column: str) -> Rule:
+    return Rule(
+        f"{column}_known", "expect_column_values_to_not_be_null", {"column": column}, "never null"
+    )
+
+
+def _one_of(name: str, column: str, values: list[str], why: str) -> Rule:
+    arguments = {"column": column, "value_set": values}
+    return Rule(name, "expect_column_values_to_be_in_set", arguments, why)
+
+
+def _between(
+    name: str, column: str, least: Any, most: Any, why: str, severity: Severity = "error"
+) -> Rule:
+    arguments = {"column": column, "min_value": least, "max_value": most}
+    return Rule(name, "expect_column_values_to_be_between", arguments, why, severity)
+
+
+def _not_above(name: str, lower: str, upper: str, why: str, severity: Severity = "error") -> Rule:
+    """The value of `lower` is at most that of `upper`, where both are known."""
+    arguments = {
+        "column_A": upper,
+        "column_B": lower,
+        "or_equal": True,
+        "ignore_row_if": "either_value_is_missing",
+    }
+    name_of_it = "expect_column_pair_values_a_to_be_greater_than_b"
+    return Rule(name, name_of_it, arguments, why, severity)
+
+
+def _like(
+    name: str,
+    column: str,
+    regex: str,
+    why: str,
+    severity: Severity = "error",
+    mostly: float = 1.0,
+    only: str | None = None,
+) -> Rule:
+    arguments = {"column": column, "regex": regex, "mostly": mostly}
+    arguments |= _only(only) if only else {}
+    return Rule(name, "expect_column_values_to_match_regex", arguments, why, severity)
+
+
+def _only(platform: str) -> dict[str, str]:
+    return _where(f'platform == "{platform}"')
+
+
+def _where(condition: str) -> dict[str, str]:
+    """Arguments that keep a rule to the rows of a condition."""
+    return {"row_condition": condition, "condition_parser": "pandas"}

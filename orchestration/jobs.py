@@ -1,0 +1,49 @@
+"""The jobs: what is run together.
+
+Belongs here: selections, and why they are cut so. Does not belong here: when they run
+(schedules).
+"""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration import keys
+
+if TYPE_CHECKING:
+    # Dagster has no public name for what define_asset_job returns.
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
+
+
+def all_jobs(days: dg.DailyPartitionsDefinition) -> list["UnresolvedAssetJobDefinition"]:
+    """The jobs of an installation."""
+    everything = dg.AssetSelection.all()
+    archive = dg.AssetSelection.assets(keys.ARCHIVE_EVENTS)
+    hub = dg.AssetSelection.assets(keys.HUB_MODELS, keys.HUB_COMMITS, keys.HUB_DISCUSSIONS)
+    return [
+        dg.define_asset_job(
+            keys.NIGHTLY_JOB,
+            everything,
+            partitions_def=days,
+            description="Yesterday's events, today's listings, models, study, checks, published "
+            "copy and report. A blocking check that fails stops what comes after it: nothing "
+            "new is published, and the last copy stays.",
+        ),
+        dg.define_asset_job(
+            keys.BACKFILL_JOB,
+            everything - hub,
+            partitions_def=days,
+            description="A range of past days of the archive through to the published copy. The "
+            "Hub is left out: it answers for today only.",
+        ),
+        dg.define_asset_job(
+            keys.REBUILD_JOB,
+            everything - archive - hub,
+            partitions_def=days,
+            config={"ops": {keys.BY_DAY_STEP: {"config": {"whole_lake": True}}}},
+            description="The warehouse made anew from the whole lake as it is, and all that "
+            "follows; no source is asked. The partition is a formality: any day will do.",
+        ),
+    ]

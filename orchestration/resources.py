@@ -1,0 +1,151 @@
+"""What steps are given at run time: the installation they work for.
+
+Belongs here: Dagster resources, and the translation of our failures into Dagster's. Does not
+belong here: clients of sources (orchestration.clients) and settings' definitions.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from orchestration import keys
+from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
+from orchestration.lake import Lake
+from orchestration.settings import Settings
+
+SALT_VARIABLE = "OSMOSCOPE_EMAIL_SALT"
+SALT_BYTES = 32
+LEAST_SALT_BYTES = 16
+# A night's dbt build takes minutes; who waits longer waits for a stuck process.
+WAREHOUSE_WAIT_SECONDS = 3600.0
+
+
+class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """One installation: its settings, lake, warehouse and salt.
+
+    Attributes:
+        values: the settings as plain values (tokens are never among them), so that the UI
+            shows with what a run worked.
+    """
+
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Installation":
+        """The resource for settings that were read and validated before."""
+        return cls(values=settings.model_dump(mode="json"))
+
+    def settings(self) -> Settings:
+        """The validated settings."""
+        return Settings.restored(self.values)
+
+    def lake(self) -> Lake:
+        """The lake of raw data."""
+        return Lake(self.settings().lake_root)
+
+    def salt(self) -> bytes:
+        """The installation's salt for e-mail addresses."""
+        return address_salt(self.settings().data_dir)
+
+    @contextmanager
+    def warehouse(self) -> Iterator[Path]:
+        """The path of the warehouse while no other process of ours has it open.
+
+        Raises:
+            TransientFailure: another process kept it for too long.
+        """
+        settings = self.settings()
+        with warehouse_lock(settings):
+            yield settings.warehouse_path
+
+
+@contextmanager
+def warehouse_lock(
+    settings: Settings, wait_seconds: float = WAREHOUSE_WAIT_SECONDS
+) -> Iterator[None]:
+    """Keep other processes of this installation out of the warehouse."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.state_dir / "warehouse.lock", timeout=wait_seconds)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise TransientFailure(
+            "The warehouse is in use by another run.", "Wait for that run, or end it."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def address_salt(data_dir: Path) -> bytes:
+    """The salt, from the environment or from a private file made at first use.
+
+    Without the same salt the hashes of two installations cannot be joined; losing it makes new
+    hashes differ from old ones, so it is written once and never over.
+
+    Raises:
+        PermanentFailure: it is too short to protect anything.
+    """
+    given = os.environ.get(SALT_VARIABLE)
+    if given is not None:
+        return _long_enough(given.encode(), f"The salt in {SALT_VARIABLE}")
+    path = data_dir / "private" / "email.salt"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            temporary = path.with_suffix(".new")
+            temporary.unlink(missing_ok=True)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(secrets.token_hex(SALT_BYTES).encode())
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+    return _long_enough(path.read_bytes(), f"The salt in {path}")
+
+
+def _long_enough(salt: bytes, what: str) -> bytes:
+    if len(salt) < LEAST_SALT_BYTES:
+        raise PermanentFailure(
+            f"{what} is shorter than {LEAST_SALT_BYTES} bytes.", "Use 32 random characters."
+        )
+    return salt
+
+
+def retry_policy() -> dg.RetryPolicy:
+    """The one retry of a step; clients have retried single requests before."""
+    return dg.RetryPolicy(
+        max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+    )
+
+
+@contextmanager
+def told_to_dagster() -> Iterator[None]:
+    """Let a step fail with one clear line, retried only where that can help.
+
+    Dagster's retry policy would repeat every failure; only a TransientFailure deserves it.
+    """
+    try:
+        yield
+    except OsmoscopeError as error:
+        may_retry = isinstance(error, TransientFailure)
+        kind = keys.TRANSIENT if may_retry else keys.INPUT
+        raise dg.Failure(
+            description=error.message,
+            metadata={"kind": kind, "remedy": error.remedy or "none known"},
+            allow_retries=may_retry,
+        ) from error
+    except Exception as error:
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise dg.Failure(
+            description=f"{type(error).__name__}: {lines[0]}",
+            metadata={"kind": keys.BUG, "remedy": "See the trace of the step."},
+            allow_retries=False,
+        ) from error

@@ -1,0 +1,102 @@
+"""The structure that the documents promise: one direction of imports, Dagster at the edge only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# Lowest first: a layer imports from its own and from those before it.
+LAYERS = [
+    [
+        "orchestration.settings", "orchestration.keys", "orchestration.partitions",
+        "orchestration.failures", "orchestration.lake", "orchestration.clients",
+        "orchestration.resources", "orchestration.metadata",
+    ],
+    ["assets"],
+    ["checks"],
+    [
+        "orchestration.build", "orchestration.jobs", "orchestration.schedules",
+        "orchestration.runs", "orchestration.status", "orchestration.demo",
+        "orchestration.definitions", "orchestration.cli",
+    ],
+]  # fmt: skip
+DAGSTER_MODULES = {"dagster", "dagster_dbt", "dagster_duckdb"}
+# Modules of the lowest layer that are Dagster's side of it.
+DAGSTER_BELOW = {
+    "orchestration.keys", "orchestration.partitions", "orchestration.resources",
+    "orchestration.metadata",
+}  # fmt: skip
+
+
+def modules() -> list[tuple[str, Path]]:
+    found = []
+    for package in ("orchestration", "assets", "checks", "twin"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            if path.name != "__init__.py":
+                found.append((name, path))
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(name: str) -> int | None:
+    for number, prefixes in enumerate(LAYERS):
+        if any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes):
+            return number
+    return None
+
+
+def too_high(name: str, imported: list[str]) -> list[str]:
+    """Imports of a module that lie in a layer above its own."""
+    own = layer(name)
+    above = [other for other in imported if own is not None and (layer(other) or 0) > own]
+    # The demonstration and nothing else of the platform knows the twin.
+    if name.startswith("twin"):
+        above += [other for other in imported if layer(other) is not None]
+    return above
+
+
+@pytest.mark.parametrize(("name", "path"), modules())
+def test_imports_point_one_way(name: str, path: Path) -> None:
+    assert layer(name) is not None or name.startswith("twin"), f"{name} is in no layer"
+    assert too_high(name, list(imports(path))) == []
+
+
+def test_an_import_upwards_is_seen() -> None:
+    assert too_high("assets.github.ingest", ["orchestration.build"]) == ["orchestration.build"]
+    assert too_high("orchestration.lake", ["assets.github.ingest"]) == ["assets.github.ingest"]
+    assert too_high("twin.world", ["orchestration.lake"]) == ["orchestration.lake"]
+    assert too_high("checks.assets", ["assets.github", "orchestration.keys"]) == []
+
+
+@pytest.mark.parametrize(("name", "path"), modules())
+def test_dagster_is_at_the_edge(name: str, path: Path) -> None:
+    at_edge = (
+        name.endswith(".assets")
+        or name == "assets.registry"
+        or name in DAGSTER_BELOW
+        or name.startswith(tuple(LAYERS[3]))
+    )
+    used = {imported.split(".")[0] for imported in imports(path)} & DAGSTER_MODULES
+    assert at_edge or not used
+
+
+@pytest.mark.parametrize(("name", "path"), modules())
+def test_a_module_opens_with_its_charter(name: str, path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), name
+
+
+def test_package_markers_are_empty() -> None:
+    markers = [path for path in ROOT.glob("*/**/__init__.py") if ".venv" not in path.parts]
+    assert markers
+    assert [str(path) for path in markers if path.stat().st_size] == []
