@@ -1,0 +1,282 @@
+"""The whole platform on a tiny synthetic world: what the jobs make, and what Dagster shows."""
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from assets.github import assets as github_assets
+from orchestration import demo, keys
+from orchestration.build import build_defs
+from orchestration.lake import Lake
+from orchestration.resources import address_salt, told_to_dagster
+from orchestration.runs import Outcome, run_job
+from orchestration.settings import Settings
+
+CANARY = "hf_canaryTokenThatMustNotBeWrittenAnywhere"
+FIRST, LAST = demo.DAYS
+
+
+@dataclass
+class Ran:
+    settings: Settings
+    outcome: Outcome
+    definitions: dg.Definitions
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    folder = tmp_path_factory.mktemp("pipeline") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_TOKEN", CANARY)
+        patch.setenv("GITHUB_TOKEN", CANARY)
+        settings = demo.prepare(folder, "tiny").settings
+        outcome = run_job(settings, keys.NIGHTLY_JOB, FIRST, LAST)
+    yield Ran(settings, outcome, build_defs(settings))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def marts(ran: Ran) -> Path:
+    return ran.settings.published_dir / "marts.duckdb"
+
+
+def truth(ran: Ran, name: str) -> str:
+    return f"read_parquet('{ran.settings.data_dir / 'world' / 'truth' / name}.parquet')"
+
+
+def test_the_night_makes_every_asset(ran: Ran) -> None:
+    assert ran.outcome.failures == []
+    assert ran.outcome.is_success
+    wanted = {key.to_user_string() for key in asset_keys(ran)}
+    assert set(ran.outcome.materialised) == wanted
+    assert len(wanted) > 30
+
+
+def test_the_night_runs_every_check_once_for_each_step(ran: Ran) -> None:
+    declared = {
+        key for key in ran.definitions.resolve_asset_graph().asset_check_keys if not is_unit(key)
+    }
+    assert ran.outcome.check_count >= len(declared) > 100
+    assert [found for found in ran.outcome.failed_checks if found[0] == "ERROR"] == []
+
+
+def is_unit(key: dg.AssetCheckKey) -> bool:
+    """dbt's unit tests run with the test suite, not at night."""
+    return key.name.startswith("unit_test")
+
+
+def asset_keys(ran: Ran) -> set[dg.AssetKey]:
+    return set(ran.definitions.resolve_asset_graph().executable_asset_keys)
+
+
+def test_every_asset_says_who_and_what(ran: Ran) -> None:
+    graph = ran.definitions.resolve_asset_graph()
+    for key in asset_keys(ran):
+        node = graph.get(key)
+        assert node.group_name not in {None, "default"}, key
+        assert node.owners, key
+        assert node.kinds, key
+        assert node.description, key
+        # The report opens the published copy only.
+        assert node.pools or key == keys.REPORT, key
+
+
+def test_every_raw_asset_and_mart_has_a_blocking_check(ran: Ran) -> None:
+    graph = ran.definitions.resolve_asset_graph()
+    blocking = {
+        graph.get(key).key.asset_key for key in graph.asset_check_keys if graph.get(key).blocking
+    }
+    wanted = {keys.ARCHIVE_EVENTS, keys.HUB_MODELS, keys.COMPARISON, *keys.MARTS_OF_DBT}
+    # A failing dbt test ends the dbt step, so that what stands after it is not run.
+    of_dbt = {key.asset_key for key in graph.asset_check_keys if key.asset_key in keys.MARTS_OF_DBT}
+    assert wanted - blocking - of_dbt == set()
+
+
+def test_steps_retry_only_what_can_pass(ran: Ran) -> None:
+    with pytest.raises(dg.Failure) as caught, told_to_dagster():
+        raise ValueError("a bug\nwith a second line")
+    assert caught.value.allow_retries is False
+    assert caught.value.description == "ValueError: a bug"
+
+
+def test_materialisations_tell_what_an_operator_asks(ran: Ran) -> None:
+    shown = ran.outcome.materialised[keys.ARCHIVE_EVENTS.to_user_string()]
+    wanted = {"coverage", "window", "lake_bytes", "content_hash", "hours", "preview", "states"}
+    assert wanted <= set(shown)
+    assert shown["dagster/partition_row_count"] > 0
+    hub = ran.outcome.materialised[keys.HUB_MODELS.to_user_string()]
+    assert hub["dagster/row_count"] == ask(marts(ran), (
+        "select count(*) from mart_repository_activity where platform = 'huggingface'"
+    ))[0][0]  # fmt: skip
+    for mart in keys.MARTS_OF_DBT:
+        told = ran.outcome.materialised[mart.to_user_string()]
+        assert {"dagster/row_count", "dagster/column_schema", "window", "preview"} <= set(told), (
+            mart
+        )
+        assert told["bytes"] > 0, mart
+
+
+def test_columns_have_lineage_to_the_raw_events(ran: Ran) -> None:
+    told = ran.outcome.materialised[keys.mart("mart_repository_activity").to_user_string()]
+    origins = told["dagster/column_lineage"].deps_by_column["star_flow_count"]
+    assert {origin.asset_key for origin in origins}
+
+
+def test_each_day_is_materialised_on_its_own(ran: Ran) -> None:
+    database = ran.settings.data_dir / "dagster" / "history" / "runs" / "index.db"
+    with sqlite3.connect(database) as connection:
+        found = connection.execute(
+            "select partition from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
+            " and asset_key = ? order by 1",
+            [json.dumps(keys.ARCHIVE_EVENTS.path)],
+        ).fetchall()
+    assert [row[0] for row in found] == [day.isoformat() for day in demo.DAYS]
+
+
+def test_marts_hold_the_planted_truth(ran: Ran) -> None:
+    found = ask(marts(ran), (
+        "select count(*), sum(star_flow_count), sum(push_flow_count), sum(issue_flow_count),"
+        " sum(pull_request_merged_flow_count) from mart_repository_activity"
+        " where platform = 'github' and first_seen_at is not null"
+    ))  # fmt: skip
+    with duckdb.connect() as connection:
+        planted = connection.execute(
+            "select count(*), sum(star_flow), sum(push_flow), sum(issue_flow),"
+            f" sum(pull_request_merged_flow) from {truth(ran, 'repositories')}"
+            " where event_flow > 0"
+        ).fetchall()
+    # A repository that was renamed is one repository; forks seen only as such have no events.
+    assert found[0][1:] == planted[0][1:]
+    assert found[0][0] >= planted[0][0]
+
+
+def test_the_hub_holds_the_planted_truth(ran: Ran) -> None:
+    found = ask(marts(ran), (
+        "select sum(star_stock_count), sum(commit_stock_count)"
+        " from mart_repository_activity where platform = 'huggingface'"
+    ))  # fmt: skip
+    with duckdb.connect() as connection:
+        planted = connection.execute(
+            f"select sum(like_count), sum(commit_count) from {truth(ran, 'hub_models')}"
+        ).fetchall()
+    likes, commits = found[0]
+    # The planted malformed lines of the dumps are lost to the counts and counted as lost.
+    lost = sum(
+        entry["malformed_count"]
+        for table in ("models", "commits")
+        for day in Lake(ran.settings.lake_root).days("huggingface", table)
+        for entry in Lake(ran.settings.lake_root).partition("huggingface", table, day).entries()
+    )
+    assert 0 <= planted[0][1] - commits <= lost  # type: ignore[operator]
+    assert likes == planted[0][0] or lost
+
+
+def test_no_token_and_no_address_is_written(ran: Ran) -> None:
+    seen = 0
+    for path in ran.settings.data_dir.rglob("*"):
+        if path.is_file() and "world" not in path.parts:
+            seen += 1
+            assert CANARY.encode() not in path.read_bytes(), path
+    assert seen > 50
+    authors = ask(ran.settings.warehouse_path, (
+        "select count(*) from information_schema.columns where column_name like '%email%'"
+    ))  # fmt: skip
+    assert authors == [(0,)]
+
+
+def test_the_report_says_that_the_data_are_synthetic(ran: Ran) -> None:
+    text = (ran.settings.published_dir / "report.html").read_text(encoding="utf-8")
+    assert "Synthetic data" in text
+    assert "planted" in text
+    assert "<script" not in text
+
+
+def test_the_same_night_again_changes_nothing(ran: Ran) -> None:
+    lake = Lake(ran.settings.lake_root)
+    before = [lake.partition("gharchive", "events", day).content_hash() for day in demo.DAYS]
+    again = run_job(ran.settings, keys.NIGHTLY_JOB, LAST, LAST)
+    assert again.is_success
+    after = [lake.partition("gharchive", "events", day).content_hash() for day in demo.DAYS]
+    assert after == before
+    assert again.materialised[keys.PUBLISHED.to_user_string()]["is_unchanged"] is True
+
+
+def test_a_rebuild_from_the_lake_gives_the_same_copy(ran: Ran) -> None:
+    again = run_job(ran.settings, keys.REBUILD_JOB, LAST, LAST)
+    assert again.failures == []
+    assert keys.ARCHIVE_EVENTS.to_user_string() not in again.materialised
+    assert again.materialised[keys.PUBLISHED.to_user_string()]["is_unchanged"] is True
+
+
+def test_a_day_without_any_hour_stops_the_night(ran: Ran, tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    shutil.copytree(ran.settings.data_dir, folder, symlinks=True)
+    settings = Settings.load(folder / "osmoscope.toml")
+    before = (folder / "published" / "current").readlink()
+    day = date(2025, 10, 9)
+    outcome = run_job(settings, keys.NIGHTLY_JOB, day, day)
+    assert not outcome.is_success
+    assert {failure.kind for failure in outcome.failures} == {keys.QUALITY}
+    assert keys.PUBLISHED.to_user_string() not in outcome.materialised
+    assert (folder / "published" / "current").readlink() == before
+    states = Counter(
+        entry["state"]
+        for entry in Lake(settings.lake_root).partition("gharchive", "events", day).entries()
+    )
+    assert states == {"missing": 24}
+
+
+def test_a_source_that_does_not_answer_is_a_passing_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        github_assets, "retry_policy", lambda: dg.RetryPolicy(max_retries=1, delay=0)
+    )
+    monkeypatch.setattr("orchestration.clients.archive.BACKOFF_SECONDS", 0.0)
+    settings = Settings.load(_config(tmp_path, "http://127.0.0.1:9"))
+    outcome = run_job(settings, keys.BACKFILL_JOB, FIRST, FIRST)
+    assert [failure.kind for failure in outcome.failures] == [keys.TRANSIENT]
+    assert "could not be fetched" in outcome.failures[0].message
+
+
+def _config(folder: Path, source: str) -> Path:
+    path = folder / "osmoscope.toml"
+    path.write_text(
+        f'data_dir = "."\n[archive]\nsources = ["{source}"]\nattempts = 1\n'
+        '[huggingface]\nsource = "off"\n'
+    )
+    return path
+
+
+def test_the_schedule_asks_for_the_day_before(ran: Ran) -> None:
+    schedule = ran.definitions.resolve_schedule_def("nightly")
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2025, 10, 8, 7, 15, tzinfo=UTC),
+            repository_def=ran.definitions.get_repository_def(),
+        )
+        request = schedule.evaluate_tick(context).run_requests[0]
+    assert request.partition_key == "2025-10-07"
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+
+
+def test_the_salt_is_made_once_and_is_private(tmp_path: Path) -> None:
+    first = address_salt(tmp_path)
+    assert address_salt(tmp_path) == first
+    assert len(first) == 64
+    path = tmp_path / "private" / "email.salt"
+    assert path.stat().st_mode & 0o077 == 0
