@@ -46,7 +46,7 @@ from orchestration.failures import (
 from orchestration.settings import CONFIG_VARIABLE, Settings
 
 if TYPE_CHECKING:
-    from orchestration.lake import Entry
+    from orchestration.lake import Entry, Lake
     from orchestration.runs import Outcome
 
 OK, BUG, USAGE, INPUT, LATER, QUALITY = range(6)
@@ -71,6 +71,11 @@ err = Console(file=_terminal, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A UTC day.")]
+
+
+LakeFolder = Annotated[
+    Path | None, typer.Option("--out", help="Root of a lake; by default the installation's own.")
+]
 
 
 @app.callback()
@@ -282,21 +287,15 @@ def report() -> None:
 @app.command("ingest-archive")
 def ingest_archive(
     files: Annotated[list[Path], typer.Argument(help="Hour files or others of that form.")],
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", help="Root of a lake; by default the installation's own."),
-    ] = None,
+    folder: LakeFolder = None,
     json_: Json = False,
 ) -> None:
     """Load files of the GitHub event archive into a lake; exit 3 where one cannot be."""
     from assets.github.ingest import LOADED, Ingester
-    from orchestration.lake import Lake
-    from orchestration.resources import address_salt
 
     settings = Settings.load()
-    root = folder or settings.lake_root
-    salt = address_salt(settings.data_dir if folder is None else folder)
-    ingester = Ingester(Lake(root), settings.archive, salt)
+    lake, salt = _lake_and_salt(settings, folder)
+    ingester = Ingester(lake, settings.archive, salt)
     ingester.prepare()
     entries = []
     with _progress() as progress:
@@ -319,24 +318,18 @@ def ingest_hub(
     observed_on: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="The day that the dump describes.")
     ],
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", help="Root of a lake; by default the installation's own."),
-    ] = None,
+    folder: LakeFolder = None,
     json_: Json = False,
 ) -> None:
     """Load dumps of the Hub into a lake; exit 3 where one cannot be."""
     from assets.huggingface.snapshot import LOADED, Snapshotter
-    from orchestration.lake import Lake
-    from orchestration.resources import address_salt
 
     settings = Settings.load()
-    root = folder or settings.lake_root
-    salt = address_salt(settings.data_dir if folder is None else folder)
+    lake, salt = _lake_and_salt(settings, folder)
     with _progress() as progress:
         task = progress.add_task("reading", total=None)
         snapshotter = Snapshotter(
-            Lake(root),
+            lake,
             salt,
             settings.archive.keep_email_domain,
             progress=lambda text: progress.update(task, description=escape(text)),
@@ -372,6 +365,16 @@ def dev(
     arguments = ["dev", "--workspace", workspace, "--host", LOOPBACK, "--port", str(port)]
     out.print(f"Dagster UI: http://{LOOPBACK}:{port} (end with Ctrl-C)")
     os.execv(command, [str(command), *arguments])  # noqa: S606
+
+
+def _lake_and_salt(settings: Settings, folder: Path | None) -> "tuple[Lake, bytes]":
+    """The lake that files go to, and the salt that belongs to it."""
+    from orchestration.lake import Lake
+    from orchestration.resources import address_salt
+
+    if folder is None:
+        return Lake(settings.lake_root), address_salt(settings.data_dir)
+    return Lake(folder), address_salt(folder)
 
 
 def _day(settings: Settings, day: date) -> date:
