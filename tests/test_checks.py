@@ -253,13 +253,16 @@ def test_hub_ledger_and_malformed_share(lake: Lake) -> None:
 
 
 def test_unknown_eras_and_types_are_told(lake: Lake) -> None:
-    add_hour(lake, DAY, 0)
+    add_hour(lake, DAY, 0, eras={"E2": 990})
     assert ledger.archive_kinds(lake, [DAY]).passed
-    add_hour(lake, DAY, 1, eras={"unknown": 1}, types={"<b>Nova</b>Event": 1})
+    add_hour(lake, DAY, 1, eras={"unknown": 10}, types={"<b>Nova</b>Event": 10})
     outcome = ledger.archive_kinds(lake, [DAY])
     is_red(outcome, "warn", "era unknown", "?b?Nova?/b?Event")
     assert "<" not in outcome.description
     assert "<" not in json.dumps(outcome.metadata)
+    # A new era stops the day: its counts would be wrong without anyone seeing it.
+    add_hour(lake, DAY, 1, eras={"unknown": 11})
+    is_red(ledger.archive_kinds(lake, [DAY]), "error", "era unknown")
 
 
 def test_new_payload_keys_are_told(lake: Lake) -> None:
