@@ -66,13 +66,9 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 # A handle of its own: while a step runs, Dagster takes the process's standard error to a file.
-_terminal = os.fdopen(os.dup(2), "w") if hasattr(os, "dup") else sys.stderr
-err = Console(file=_terminal, highlight=False, soft_wrap=True)
+err = Console(file=os.fdopen(os.dup(2), "w"), highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A UTC day.")]
-
-
 LakeFolder = Annotated[
     Path | None, typer.Option("--out", help="Root of a lake; by default the installation's own.")
 ]
@@ -145,6 +141,8 @@ def demo(
     days = demonstration.DAYS
     outcome = _run(made.settings, keys.NIGHTLY_JOB, days[0], days[-1])
     _print_outcome(outcome, time.monotonic() - started)
+    if not outcome.is_success:
+        raise typer.Exit(_exit_code(outcome))
     published = Path(os.path.relpath(made.settings.published_dir))
     out.print("\nThe data are synthetic; the report shows what was planted beside what was found.")
     out.print(f"  Report   {published / 'report.html'}")
@@ -153,7 +151,6 @@ def demo(
     out.print(
         f'  Query    {shown} --config {made.config} query "select * from mart_platform_comparison"'
     )
-    raise typer.Exit(_exit_code(outcome))
 
 
 @app.command()

@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Look at everything a night needs; nothing is written but the salt's folder."""
+    """Look at everything a night needs; no data are written."""
     looks: list[Callable[[Settings], Finding]] = [
         _python, _dbt, _data_folder, _disk, _salt, _archive_sources, _hub_source, _warehouse,
     ]  # fmt: skip
@@ -269,11 +269,3 @@ def _probe(url: str) -> str:
 
 def _probe_folder(folder: Path) -> str:
     return "" if folder.is_dir() else "no such folder"
-
-
-def age_in_days(moment: str | None, now: datetime | None = None) -> float | None:
-    """Days from an ISO moment (UTC) to now."""
-    if moment is None:
-        return None
-    then = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    return ((now or datetime.now(UTC)) - then).total_seconds() / 86400

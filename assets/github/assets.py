@@ -104,13 +104,13 @@ def told(partition: Partition, entries: list[Entry]) -> dict[str, Any]:
         "types": metadata.table(
             [{"event_type": kind, "events": count} for kind, count in types.most_common()]
         ),
-        "hours": metadata.table([_ledger_row(entry) for entry in _by_hour(entries)]),
+        "hours": metadata.table([_ledger_row(entry) for entry in sorted(entries, key=_hour)]),
         "preview": metadata.preview(files[:1], PREVIEWED),
     }
 
 
-def _by_hour(entries: list[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda entry: (entry["hour"] is None, entry["hour"]))
+def _hour(entry: Entry) -> int:
+    return int(entry["hour"])
 
 
 def _ledger_row(entry: Entry) -> dict[str, object]:

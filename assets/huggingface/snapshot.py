@@ -11,7 +11,6 @@ one file of the lake only when the last page is in.
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -177,7 +176,7 @@ class Snapshotter:
                 return self._partition(table, observed_on).commit(row, parquet)
         except Unreadable as error:
             row.update(state=error.state, reason=error.reason)
-            self._keep_bytes(row, path)
+            self.lake.keep_bytes(SOURCE, row["name"], row["source_sha256"], path)
             return self._commit_failure(row, observed_on, table)
 
     def _open(self, path: Path) -> tuple[str, str, Iterator["_Batch"]]:
@@ -285,8 +284,8 @@ class Snapshotter:
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        stem = f"{os.getpid()}-{secrets.token_hex(6)}.spill"
-        connection = landing.connect(self.memory_megabytes, self.lake.root / "tmp" / stem)
+        spill = self.lake.scratch().with_suffix(".spill")
+        connection = landing.connect(self.memory_megabytes, spill)
         normalise.prepare(connection)
         return connection
 
@@ -308,13 +307,6 @@ class Snapshotter:
             if known is not None and known["state"] in LOADED:
                 return row
         return self._partition(table, observed_on).commit(row)
-
-    def _keep_bytes(self, row: Entry, path: Path) -> None:
-        kept = self.lake.quarantine(SOURCE, row["name"]) / f"{row['source_sha256'][:12]}.bytes"
-        if not kept.exists():
-            with self.lake.temporary() as temporary:
-                shutil.copyfile(path, temporary)
-                temporary.replace(kept)
 
     def _quarantine(self, row: Entry, file: str, bad: Iterable[BadLine]) -> None:
         self._keep_lines(row, "".join(line.as_json(file) + "\n" for line in bad))
