@@ -208,7 +208,8 @@ class Partition:
 
     def _lock(self) -> FileLock:
         self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / ".lock", timeout=LOCK_SECONDS)
+        # A commit takes some milliseconds, so the usual poll of 50 is nearly all waiting.
+        return FileLock(self.folder / ".lock", timeout=LOCK_SECONDS, poll_interval=0.002)
 
     def _write(self, entries: list[Entry]) -> None:
         document = {

@@ -18,10 +18,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import orjson
 
 from assets.github import shapes
 
@@ -39,7 +41,7 @@ MOST_EXPLAINED = 1000
 # Tries of the declared read on lines of one file, about a minute of them.
 MOST_TRIES = 10_000
 # Payload keys are looked for in the first lines only: a drift changes a type's every event.
-DRIFT_LINES = 2000
+DRIFT_LINES = 1000
 KEPT_BYTES = 64 * 1024
 KEPT_BYTES_UNEXPLAINED = 1024
 # Events before this instant have the Timeline API's shape.
@@ -195,7 +197,7 @@ def land(
         landed.event_count -= landed.duplicate_count
         _count_groups(connection, files.parquet, landed)
     landed.read = declared_read(lines, max_line_bytes, "JSON")
-    landed.new_keys = _new_keys(connection, landed.read, landed.types)
+    landed.new_keys = _new_keys(lines, landed.types)
     return landed
 
 
@@ -450,30 +452,35 @@ def _refuse_foreign(bad: Sequence[BadLine], line_count: int, seen: int) -> None:
         )
 
 
-def _new_keys(
-    connection: duckdb.DuckDBPyConnection, read: str, types: dict[str, int]
-) -> dict[str, list[str]]:
+def _new_keys(lines: Path, types: dict[str, int]) -> dict[str, list[str]]:
     """Payload keys that are not known, by type; an unknown type has a row in any case."""
-    new: dict[str, list[str]] = {kind: [] for kind in types if kind not in shapes.KNOWN_TYPES}
-    head = f"(select type, payload from {read} limit {DRIFT_LINES}) as line"
-    found = _execute_kept(
-        connection, f"select distinct type, json_keys(payload) from {head}"
-    ).fetchall()
-    if not new and all(shapes.KNOWN_KEYS.issuperset(keys or ()) for _, keys in found):
-        return new
-    # A key that is null everywhere is no drift: Parquet forms write every absent key as null.
-    rows = connection.execute(
-        f"""
-        select distinct line.type, pair.key
-        from {head}, json_each(line.payload) as pair
-        where json_type(line.payload) = 'OBJECT' and pair.type <> 'NULL'
-        order by all
-        """
-    ).fetchall()
-    for kind, key in rows:
-        if kind in new or key not in shapes.KNOWN_KEYS:
-            new.setdefault(kind, []).append(key)
-    return new
+    new: dict[str, set[str]] = {kind: set() for kind in types if kind not in shapes.KNOWN_TYPES}
+    with lines.open("rb") as stream:
+        for line in islice(stream, DRIFT_LINES):
+            kind, payload = _payload(line)
+            if not isinstance(payload, dict):
+                continue
+            known = shapes.KNOWN_KEYS if kind in shapes.KNOWN_TYPES else frozenset()
+            if payload.keys() <= known:
+                continue
+            # A key that is null is no drift: Parquet forms write every absent key as null.
+            found = {key for key, value in payload.items() if value is not None} - known
+            if found:
+                new.setdefault(kind, set()).update(found)
+    return {kind: sorted(new[kind]) for kind in sorted(new)}
+
+
+def _payload(line: bytes) -> tuple[str, Any]:
+    """Type and payload of a line that the declared read has accepted, or may be a placeholder."""
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        # DuckDB takes what the strict parser does not, such as half a surrogate pair.
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            return "", None
+    return (event.get("type", ""), event.get("payload")) if isinstance(event, dict) else ("", None)
 
 
 def copy_unmodelled(
