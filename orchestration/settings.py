@@ -109,6 +109,11 @@ class HuggingFaceSettings(Section):
     model_limit: int | None = Field(
         default=None, ge=1, description="Stop the listing after so many models; none: all."
     )
+    history_limit: int = Field(
+        default=1000,
+        ge=0,
+        description="How many of the most liked models are asked for commits and discussions.",
+    )
 
 
 class StudySettings(Section):

@@ -7,12 +7,14 @@ import base64
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+HISTORY_PAGE = 5
 
 
 def model(number: int, **more: Any) -> dict[str, Any]:
@@ -52,6 +54,11 @@ class Hub:
     headers: dict[str, str] = field(default_factory=dict)
     link: str | None = None
     known_cursors: set[str] | None = None
+    # Histories by name, newest first; a number instead is the status that is answered.
+    commits: dict[str, list[dict[str, Any]] | int] = field(default_factory=dict)
+    discussions: dict[str, list[dict[str, Any]] | int] = field(default_factory=dict)
+    # Called before each page of discussions with name and page.
+    on_page: Callable[[str, int], None] | None = None
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -82,6 +89,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault.status, fault.headers, fault.body)
             return
         query = parse_qs(urlsplit(self.path).query)
+        path = unquote(urlsplit(self.path).path)
+        if path.endswith("/commits/main"):
+            self._commits(path.removeprefix("/api/models/").removesuffix("/commits/main"), query)
+            return
+        if path.endswith("/discussions"):
+            name = path.removeprefix("/api/models/").removesuffix("/discussions")
+            self._discussions(name, int(query.get("p", ["0"])[0]))
+            return
         start, size = _start(query), int(query["limit"][0])
         if hub.known_cursors is not None and start and query["cursor"][0] not in hub.known_cursors:
             self._answer(400, {}, b'{"error":"Invalid cursor"}')
@@ -95,8 +110,34 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(hub.models[start : start + size]).encode()
         self._answer(200, headers, body)
 
+    def _commits(self, name: str, query: dict[str, list[str]]) -> None:
+        found = self.hub.commits.get(name, [])
+        if isinstance(found, int):
+            self._answer(found, {}, b'{"error":"told so"}')
+            return
+        page = int(query.get("p", ["0"])[0])
+        headers = {}
+        if len(found) > (page + 1) * HISTORY_PAGE:
+            url = f"{self.hub.url}/api/models/{name}/commits/main?p={page + 1}"
+            headers["link"] = f'<{url}>; rel="next"'
+        items = found[page * HISTORY_PAGE : (page + 1) * HISTORY_PAGE]
+        self._answer(200, headers, json.dumps(items).encode())
+
+    def _discussions(self, name: str, page: int) -> None:
+        if self.hub.on_page:
+            self.hub.on_page(name, page)
+        found = self.hub.discussions.get(name, [])
+        if isinstance(found, int):
+            self._answer(found, {}, b'{"error":"told so"}')
+            return
+        start = page * HISTORY_PAGE
+        items = found[start : start + HISTORY_PAGE]
+        body = {"discussions": items, "count": len(found), "start": start}
+        self._answer(200, {}, json.dumps(body).encode())
+
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response(status)
+        # Without the server's own Date, which a test may give.
+        self.send_response_only(status)
         for name, value in {"content-length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()

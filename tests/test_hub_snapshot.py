@@ -19,6 +19,7 @@ from test_hub_normalise import HUB_STATS_SCHEMA, RADAR, hub_stats_rows
 
 from assets.github.lines import Bounds
 from assets.huggingface import normalise, snapshot
+from assets.huggingface.observation import observe
 from assets.huggingface.snapshot import Snapshotter
 from orchestration.clients.huggingface import ModelPages
 from orchestration.failures import PermanentFailure, TransientFailure
@@ -618,7 +619,7 @@ def settings(tmp_path: Path, **hub: Any) -> Settings:
 
 
 def observed(lake: Lake, chosen: Settings) -> list[Entry]:
-    return snapshot.snapshot(lake, chosen, SALT, date(2026, 11, 1))
+    return observe(lake, chosen, SALT, date(2026, 11, 1))
 
 
 def test_off_leaves_readable_empty_tables(lake: Lake, tmp_path: Path) -> None:
@@ -654,8 +655,10 @@ def test_the_live_api_is_asked_for_today_with_the_token(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_environment")
     chosen = settings(tmp_path, source="api", endpoint=hub.url, page_size=20, model_limit=22)
-    (entry,) = observed(lake, chosen)
+    entry, commits, discussions = observed(lake, chosen)
     assert entry["row_count"] == 22
+    # This Hub has no histories: all that were asked answered so.
+    assert commits["reason"] == discussions["reason"] == "repositories: 22 ok"
     assert lake.days("huggingface", "models") == [date(2026, 11, 1)]
     assert set(hub.tokens) == {"Bearer hf_of_the_environment"}
     written = b"".join(path.read_bytes() for path in lake.root.rglob("*") if path.is_file())

@@ -8,13 +8,13 @@ for. The lake still keeps each observation under its own day.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from assets.huggingface import normalise, snapshot
 from assets.huggingface.columns import DESCRIPTIONS
+from assets.huggingface.observation import observe
 from orchestration import keys, metadata
 from orchestration.lake import Lake
 from orchestration.resources import Installation, retry_policy, told_to_dagster
@@ -53,11 +53,10 @@ def hub_assets() -> list[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult[None]]:
         lake = installation.lake()
         with told_to_dagster():
-            entries = snapshot.snapshot(
+            entries = observe(
                 lake,
                 installation.settings(),
                 installation.salt(),
-                datetime.now(UTC).date(),
                 progress=lambda text: context.log.info(text),
             )
         for entry in entries:

@@ -33,7 +33,6 @@ from assets.huggingface import normalise
 from orchestration.clients.huggingface import CursorRefused, ModelPages, Page
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import Entry, Lake, Partition, safe_name, sha256_of_file, write_atomically
-from orchestration.settings import Settings
 
 SOURCE = "huggingface"
 TABLES = tuple(normalise.SCHEMAS)
@@ -100,9 +99,9 @@ class Snapshotter:
         for path in paths:
             entry = self._dump_file(path, observed_on)
             entries.append(entry)
-            self._tell(f"{entry['name']}: {entry['state']}, {entry['row_count']} rows")
+            self.tell(f"{entry['name']}: {entry['state']}, {entry['row_count']} rows")
         for table in TABLES:
-            if (partition := self._partition(table, observed_on)).manifest.exists():
+            if (partition := self.partition(table, observed_on)).manifest.exists():
                 partition.prune()
         return entries
 
@@ -125,7 +124,7 @@ class Snapshotter:
             TransientFailure: the Hub cannot be reached, or another process is listing it.
             PermanentFailure: the Hub refuses.
         """
-        known = self._partition(normalise.MODELS, observed_on).entry(API_NAME)
+        known = self.partition(normalise.MODELS, observed_on).entry(API_NAME)
         if known is not None and not refresh and _answers(known, pages.first_url, limit):
             return known
         with self._listing(pages, observed_on, limit) as listing:
@@ -158,7 +157,7 @@ class Snapshotter:
             lock.release()
 
     def _dump_file(self, path: Path, observed_on: date) -> Entry:
-        row = _row(_ledger_name(path), str(path), observed_on)
+        row = new_row(_ledger_name(path), str(path), observed_on)
         if not path.is_file():
             row.update(state="missing", reason="there is no such file")
             return self._commit_failure(row, observed_on, normalise.MODELS)
@@ -172,8 +171,8 @@ class Snapshotter:
             row["source_form"] = form
             with self.lake.temporary(".parquet") as parquet:
                 bad = self._convert(table, form, batches, row, parquet)
-                self._quarantine(row, path.name, bad)
-                return self._partition(table, observed_on).commit(row, parquet)
+                self.quarantine(row, path.name, bad)
+                return self.partition(table, observed_on).commit(row, parquet)
         except Unreadable as error:
             row.update(state=error.state, reason=error.reason)
             self.lake.keep_bytes(SOURCE, row["name"], row["source_sha256"], path)
@@ -217,7 +216,7 @@ class Snapshotter:
     def _parquet_batches(self, path: Path) -> Iterator["_Batch"]:
         size = 0
         try:
-            for rows in normalise.hub_stats_lines(self._connection, path):
+            for rows in normalise.hub_stats_lines(self.connection, path):
                 size += sum(len(line) for _, line in rows)
                 if size > self.bounds.max_file_bytes:
                     raise Unreadable(
@@ -225,9 +224,7 @@ class Snapshotter:
                     )
                 long = [row for row in rows if len(row[1]) > self.bounds.max_line_bytes]
                 yield _Batch(
-                    self._hashed(
-                        [row for row in rows if len(row[1]) <= self.bounds.max_line_bytes]
-                    ),
+                    self.hashed([row for row in rows if len(row[1]) <= self.bounds.max_line_bytes]),
                     [
                         normalise.bad_line(number, self._hasher(line), "the row is too long")
                         for number, line in long
@@ -240,7 +237,7 @@ class Snapshotter:
             reason = f"cannot be read as Parquet ({type(error).__name__})"
             raise Unreadable(state, reason) from error
 
-    def _hashed(self, lines: Numbered) -> Numbered:
+    def hashed(self, lines: Numbered) -> Numbered:
         """Lines without e-mail addresses; each is valid JSON without line feeds."""
         block = self._hasher(b"".join(line + b"\n" for _, line in lines))
         return [
@@ -258,7 +255,7 @@ class Snapshotter:
             for batch in batches:
                 part = folder / f"{len(parts):06d}.parquet"
                 done = normalise.normalise(
-                    self._connection, form, table, batch.lines, _observed(row), part
+                    self.connection, form, table, batch.lines, _observed(row), part
                 )
                 parts.append(part)
                 good += done.row_count
@@ -268,7 +265,7 @@ class Snapshotter:
                 bad += [*done.bad_lines, *batch.bad_lines][: MOST_KEPT_LINES - len(bad)]
             if not good:
                 raise Unreadable("refused", f"none of its lines is one of {table}")
-            written, dropped = normalise.combine(self._connection, table, parts, parquet)
+            written, dropped = normalise.combine(self.connection, table, parts, parquet)
         row.update(row_count=written, duplicate_count=dropped, malformed_count=malformed)
         row["state"], row["reason"] = _state(malformed)
         return sorted(bad, key=lambda line: line.number)
@@ -283,19 +280,19 @@ class Snapshotter:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @cached_property
-    def _connection(self) -> duckdb.DuckDBPyConnection:
+    def connection(self) -> duckdb.DuckDBPyConnection:
         spill = self.lake.scratch().with_suffix(".spill")
         connection = landing.connect(self.memory_megabytes, spill)
         normalise.prepare(connection)
         return connection
 
-    def _partition(self, table: str, day: date) -> Partition:
+    def partition(self, table: str, day: date) -> Partition:
         return self.lake.partition(SOURCE, table, day)
 
     def _loaded(self, digest: str, observed_on: date) -> Entry | None:
         """The row of a file with these bytes that is loaded for the day, if there is one."""
         for table in TABLES:
-            for entry in self._partition(table, observed_on).entries():
+            for entry in self.partition(table, observed_on).entries():
                 if entry["source_sha256"] == digest and _is_current(entry):
                     return entry
         return None
@@ -303,20 +300,20 @@ class Snapshotter:
     def _commit_failure(self, row: Entry, observed_on: date, table: str) -> Entry:
         """Write a failure into the ledger, unless the file was loaded before."""
         for other in TABLES:
-            known = self._partition(other, observed_on).entry(row["name"])
+            known = self.partition(other, observed_on).entry(row["name"])
             if known is not None and known["state"] in LOADED:
                 return row
-        return self._partition(table, observed_on).commit(row)
+        return self.partition(table, observed_on).commit(row)
 
-    def _quarantine(self, row: Entry, file: str, bad: Iterable[BadLine]) -> None:
-        self._keep_lines(row, "".join(line.as_json(file) + "\n" for line in bad))
+    def quarantine(self, row: Entry, file: str, bad: Iterable[BadLine]) -> None:
+        self.keep_lines(row, "".join(line.as_json(file) + "\n" for line in bad))
 
-    def _keep_lines(self, row: Entry, text: str) -> None:
+    def keep_lines(self, row: Entry, text: str) -> None:
         if text:
             folder = self.lake.quarantine(SOURCE, row["name"])
             write_atomically(folder / f"{row['source_sha256'][:12]}.lines.jsonl", text)
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         if self.progress is not None:
             self.progress(text)
 
@@ -384,12 +381,12 @@ class _Listing:
     def run(self) -> None:
         """Read pages until the last; leaves a checkpoint after each."""
         if self.state["page_count"]:
-            self.owner._tell(f"going on after page {self.state['page_count']}")
+            self.owner.tell(f"going on after page {self.state['page_count']}")
         if self.state["next_url"] is None:
             return
         for page in self.pages.walk(self.state["next_url"]):
             self._keep(page)
-            self.owner._tell(
+            self.owner.tell(
                 f"page {self.state['page_count']}: {self.state['item_count']} models so far"
             )
             if self.state["next_url"] is None:
@@ -406,11 +403,11 @@ class _Listing:
         left = None if self.limit is None else self.limit - state["item_count"]
         items = list(islice(page.items, left))
         number = state["page_count"] + 1
-        lines = self.owner._hashed(list(enumerate(items, state["item_count"] + 1)))
+        lines = self.owner.hashed(list(enumerate(items, state["item_count"] + 1)))
         observed_at = datetime.combine(self.observed_on, datetime.min.time())
         with self.owner.lake.temporary(".parquet") as parquet:
             done = normalise.normalise(
-                self.owner._connection, normalise.API, normalise.MODELS, lines, observed_at, parquet
+                self.owner.connection, normalise.API, normalise.MODELS, lines, observed_at, parquet
             )
             with parquet.open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -434,7 +431,7 @@ class _Listing:
         """Put the parts together, switch the day's manifest, remove the checkpoint."""
         owner, state = self.owner, self.state
         numbers = range(1, state["page_count"] + 1)
-        row = _row(API_NAME, self.pages.first_url, self.observed_on)
+        row = new_row(API_NAME, self.pages.first_url, self.observed_on)
         row.update(source_form=normalise.API, source_bytes=state["byte_count"])
         row.update(source_sha256=state["digest"], malformed_count=state["malformed_count"])
         if not state["item_count"] or state["malformed_count"] > max(
@@ -448,16 +445,16 @@ class _Listing:
             )
         with owner.lake.temporary(".parquet") as parquet:
             row["row_count"], row["duplicate_count"] = normalise.combine(
-                owner._connection,
+                owner.connection,
                 normalise.MODELS,
                 [self._part(number) for number in numbers],
                 parquet,
             )
             row["state"], row["reason"] = _api_state(state["malformed_count"], self.limit)
-            owner._keep_lines(
+            owner.keep_lines(
                 row, "".join(self._bad(number).read_text("utf-8") for number in numbers)
             )
-            partition = owner._partition(normalise.MODELS, self.observed_on)
+            partition = owner.partition(normalise.MODELS, self.observed_on)
             row = partition.commit(row, parquet)
             partition.prune()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -475,47 +472,7 @@ class _Batch:
     bad_lines: list[BadLine]
 
 
-def snapshot(
-    lake: Lake,
-    settings: Settings,
-    salt: bytes,
-    today: date,
-    progress: Progress | None = None,
-    refresh: bool = False,
-) -> list[Entry]:
-    """Observe the Hub as the settings say; returns the ledger rows of this observation.
-
-    Args:
-        today: the day of observation where the live API is asked, UTC.
-        progress: told in one line what is done.
-        refresh: list again although today is loaded.
-
-    Raises:
-        PermanentFailure: a setting is missing, or the Hub refuses.
-        TransientFailure: the Hub cannot be reached; the next call goes on where this stopped.
-    """
-    hub = settings.huggingface
-    snapshotter = Snapshotter(lake, salt, settings.archive.keep_email_domain, progress=progress)
-    snapshotter.prepare()
-    if hub.source == "off":
-        return []
-    if hub.source == "api":
-        pages = ModelPages(hub.endpoint, hub.page_size, settings.hub_token())
-        return [snapshotter.ingest_api(pages, today, hub.model_limit, refresh)]
-    if hub.dump_observed_on is None:
-        raise PermanentFailure(
-            "The day that the Hub dump describes is not set.",
-            "Set huggingface.dump_observed_on to a day (YYYY-MM-DD).",
-        )
-    if not hub.dump:
-        raise PermanentFailure(
-            "There are no Hub dump files.",
-            "Name them in huggingface.dump, or set huggingface.source to 'api' or 'off'.",
-        )
-    return snapshotter.ingest_dump(hub.dump, hub.dump_observed_on)
-
-
-def _row(name: str, source: str, observed_on: date) -> Entry:
+def new_row(name: str, source: str, observed_on: date) -> Entry:
     """A ledger row with nothing loaded."""
     return {
         "name": name,

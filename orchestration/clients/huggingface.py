@@ -1,12 +1,13 @@
-"""The Hub's list of models, page by page, with a cursor that can be kept.
+"""The Hub's list of models and the histories of single ones, page by page.
 
-Belongs here: HTTP to `GET /api/models`, waiting as the Hub asks, following its `Link` header.
-Does not belong here: what a model's answer means (assets.huggingface.normalise) and where a
-cursor is kept (assets.huggingface.snapshot).
+Belongs here: HTTP to the Hub's API, waiting as it asks, following its `Link` header and page
+numbers. Does not belong here: what an answer means (assets.huggingface.normalise) and where a
+cursor is kept (assets.huggingface.snapshot, histories).
 
 `huggingface_hub.list_models` gives no cursor, so that a kill near the end of two million models
-would begin again at the first; its session and headers are used, its paging is not. Source of
-paging, expandable keys and rate-limit headers: huggingface_hub 2.4 (`HfApi.list_models`,
+would begin again at the first, and its discussions are asked for without a second try; its
+session and headers are used, its paging is not. Source of paging, expandable keys and rate-limit
+headers: huggingface_hub 2.4 (`HfApi.list_models`, `list_repo_commits`, `get_repo_discussions`,
 `utils._pagination`, `utils._http`).
 """
 
@@ -14,10 +15,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from importlib.metadata import version
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import orjson
 
@@ -40,7 +42,19 @@ MAX_PAGE_BYTES = 256 * 1024 * 1024
 RETRIED_STATUS = frozenset({408, 425, 429})
 # Answers to a cursor that the Hub does not know (any more).
 CURSOR_STATUS = frozenset({400, 404, 410, 422})
+# Answers that say of one repository that there is no history to be had, and why.
+OUTCOMES = {
+    301: "renamed",
+    307: "renamed",
+    308: "renamed",
+    401: "absent",
+    403: "refused",
+    404: "absent",
+    410: "gone",
+    451: "taken_down",
+}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+T = TypeVar("T")
 
 
 class CursorRefused(PermanentFailure):
@@ -65,29 +79,23 @@ class Page:
 
 
 @dataclass
-class ModelPages:
-    """The pages of `GET <endpoint>/api/models`.
+class HubClient:
+    """One endpoint, asked again where that may help and no faster than it allows.
 
     Attributes:
         endpoint: base URL of the Hub.
-        page_size: models in a page, 1..1000.
         token: sent as bearer token to the endpoint only, never shown; without one the Hub's
             limit for anonymous callers holds.
         attempts: tries for each page.
         timeout_seconds: for connecting and for each wait for bytes.
         sleep: waits some seconds.
-        expand: keys that each model shall have.
-        sort: order of the listing.
     """
 
     endpoint: str
-    page_size: int = 1000
     token: str | None = field(default=None, repr=False)
     attempts: int = 6
     timeout_seconds: float = 60.0
     sleep: Callable[[float], None] = time.sleep
-    expand: tuple[str, ...] = EXPANDED
-    sort: str = STEADY_SORT
     request_count: int = field(default=0, init=False)
     _pause: float = field(default=0.0, init=False)
 
@@ -99,6 +107,161 @@ class ModelPages:
                 "The Hub token has characters that no token has.", "Correct HF_TOKEN."
             )
         self.token = token or None
+
+    def today(self) -> date:
+        """The day it is on the Hub's clock, UTC; on ours where the Hub does not tell.
+
+        A snapshot is dated by who was observed: a clock of ours that is wrong, or a Hub that
+        lives in another time, would otherwise give facts a date that their own dates exceed.
+        """
+        url = f"{self.endpoint.rstrip('/')}{PATH}?limit=1"
+        told = self._get(url, lambda answer: answer.headers.get("date", ""), frozenset())
+        try:
+            return parsedate_to_datetime(str(told)).astimezone(UTC).date()
+        except ValueError:
+            return datetime.now(UTC).date()
+
+    def _get(
+        self, url: str, parse: "Callable[[_Answer], T | None]", outcomes: frozenset[int]
+    ) -> T | int:
+        """What `parse` makes of the answer, or its status where that is one of `outcomes`.
+
+        Args:
+            parse: gives None for an answer that was cut off or is of another form.
+
+        Raises:
+            TransientFailure: the Hub cannot be reached, or says to come back much later.
+            PermanentFailure: the Hub refuses, or its paging leads astray.
+        """
+        self._check_origin(url)
+        problem = ""
+        for attempt in range(self.attempts):
+            self._wait(self._pause)
+            self._pause = 0.0
+            answer = self._ask(url)
+            self.request_count += 1
+            asked = None
+            if isinstance(answer, str):
+                problem = answer
+            else:
+                asked = _asked_wait(answer.headers, is_refusal=answer.status != 200)
+                parsed = parse(answer) if answer.status == 200 else None
+                if parsed is not None or answer.status in outcomes:
+                    self._pause = _asked_wait(answer.headers, is_refusal=False) or 0.0
+                    return answer.status if parsed is None else parsed
+                self._refuse(url, answer.status)
+                problem = f"HTTP {answer.status}"
+                if answer.status == 200:
+                    problem = "an answer that is no JSON list"
+            if attempt + 1 < self.attempts:
+                own = min(BACKOFF_SECONDS * 2.0**attempt, LONGEST_BACKOFF_SECONDS)
+                self._wait(own if asked is None else asked)
+        raise TransientFailure(
+            f"The Hub gave no page in {self.attempts} tries ({problem} from {_shown(url)}).",
+            "Run the snapshot again later; it goes on where it stopped.",
+        )
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > LONGEST_WAIT_SECONDS:
+            raise TransientFailure(
+                f"The Hub asks to come back in {seconds:.0f} seconds.",
+                "Run the snapshot again then; it goes on where it stopped. "
+                "With HF_TOKEN the limit is higher.",
+            )
+        if seconds > 0:
+            self.sleep(seconds)
+
+    def _ask(self, url: str) -> "_Answer | str":
+        """The Hub's answer, or what kept it from coming."""
+        import httpx2
+        from huggingface_hub.errors import OfflineModeIsEnabled
+        from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+
+        # The library's own headers name the environment, take a token that someone left in its
+        # cache, and are put together by a request to the public Hub, whatever the endpoint.
+        headers = {"user-agent": f"osmoscope/{version('osmoscope')}"}
+        if self.token:
+            headers["authorization"] = f"Bearer {self.token}"
+        try:
+            with get_session().stream(
+                "GET", url, headers=headers, timeout=self.timeout_seconds, follow_redirects=False
+            ) as response:
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > MAX_PAGE_BYTES:
+                        raise PermanentFailure(
+                            f"A page of the Hub is larger than {MAX_PAGE_BYTES} bytes.",
+                            "Set a smaller huggingface.page_size.",
+                        )
+                links = response.links
+                return _Answer(response.status_code, dict(response.headers), bytes(body), links)
+        except OfflineModeIsEnabled:
+            raise PermanentFailure(
+                "The Hub client is set to be offline.",
+                "Unset HF_HUB_OFFLINE, or set huggingface.source to 'dump' or 'off'.",
+            ) from None
+        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
+            # The name only: the text of a client's error may hold headers.
+            return type(error).__name__
+
+    def _refuse(self, url: str, status: int) -> None:
+        """Raise where trying again is of no use."""
+        if status in RETRIED_STATUS or status >= 500 or status == 200:
+            return
+        shown = _shown(url)
+        if status in (401, 403):
+            given = "the token in HF_TOKEN" if self.token else "a caller without a token"
+            raise PermanentFailure(
+                f"The Hub refuses {given} (HTTP {status} from {shown}).",
+                "Set HF_TOKEN to a valid token that may read, or unset it.",
+            )
+        self._refuse_cursor(url, status)
+        if 300 <= status < 400:
+            raise PermanentFailure(
+                f"{shown} redirects elsewhere (HTTP {status}).",
+                "Set huggingface.endpoint to the address it redirects to.",
+            )
+        raise PermanentFailure(
+            f"The Hub refuses the listing (HTTP {status} from {shown}).",
+            "Check huggingface.endpoint and huggingface.page_size.",
+        )
+
+    def _refuse_cursor(self, url: str, status: int) -> None:
+        """Raise where the status is about a cursor in the address."""
+
+    def _page(self, url: str, answer: "_Answer") -> Page | None:
+        items = _items(answer.body)
+        if items is None:
+            return None
+        linked = answer.links.get("next", {}).get("url")
+        following = None if linked is None else urljoin(url, linked)
+        if following is not None:
+            self._check_origin(following)
+        return Page(url, items, following, len(answer.body))
+
+    def _check_origin(self, url: str) -> None:
+        """The token goes to the endpoint only, and so do all requests."""
+        if _origin(url) != _origin(self.endpoint):
+            raise PermanentFailure(
+                f"The next page leads away from {_host(self.endpoint)} to {_host(url)}.",
+                "Check huggingface.endpoint; a mirror has to serve all pages itself.",
+            )
+
+
+@dataclass
+class ModelPages(HubClient):
+    """The pages of `GET <endpoint>/api/models`.
+
+    Attributes:
+        page_size: models in a page, 1..1000.
+        expand: keys that each model shall have.
+        sort: order of the listing.
+    """
+
+    page_size: int = 1000
+    expand: tuple[str, ...] = EXPANDED
+    sort: str = STEADY_SORT
 
     @property
     def first_url(self) -> str:
@@ -134,121 +297,89 @@ class ModelPages:
             CursorRefused: the Hub does not know the cursor in `url`.
             TransientFailure, PermanentFailure: see `walk`.
         """
-        self._check_origin(url)
-        problem = ""
-        for attempt in range(self.attempts):
-            self._wait(self._pause)
-            self._pause = 0.0
-            answer = self._ask(url)
-            self.request_count += 1
-            if isinstance(answer, str):
-                problem, asked = answer, None
-            else:
-                if answer.status == 200:
-                    page = self._page(url, answer)
-                    if page is not None:
-                        self._pause = _asked_wait(answer.headers, is_refusal=False) or 0.0
-                        return page
-                    problem = "an answer that is no JSON list"
-                else:
-                    self._refuse(url, answer.status)
-                    problem = f"HTTP {answer.status}"
-                asked = _asked_wait(answer.headers, is_refusal=answer.status != 200)
-            if attempt + 1 < self.attempts:
-                own = min(BACKOFF_SECONDS * 2.0**attempt, LONGEST_BACKOFF_SECONDS)
-                self._wait(own if asked is None else asked)
+        page = self._get(url, lambda answer: self._page(url, answer), frozenset())
+        assert isinstance(page, Page)
+        return page
+
+    def _refuse_cursor(self, url: str, status: int) -> None:
+        if status in CURSOR_STATUS and url != self.first_url:
+            raise CursorRefused(
+                f"The Hub does not accept the kept cursor (HTTP {status} from {_shown(url)}).",
+                "Run the snapshot again: it begins at the first page.",
+            )
+
+
+@dataclass(frozen=True)
+class History:
+    """What one repository answered.
+
+    Attributes:
+        outcome: `ok`, or why there is none (the values of `OUTCOMES`).
+        items: each commit or discussion as the API gives it, newest first; each once.
+    """
+
+    outcome: str
+    items: list[dict[str, Any]]
+
+
+@dataclass
+class HistoryPages(HubClient):
+    """Commits and discussions of single repositories."""
+
+    def commits(self, kind: str, name: str, revision: str = "main") -> History:
+        """All commits of a branch (`GET /api/{kind}s/{name}/commits/{revision}`).
+
+        Raises:
+            TransientFailure, PermanentFailure: as of `ModelPages.walk`.
+        """
+        url: str | None = f"{self._repository(kind, name)}/commits/{quote(revision, safe='')}"
+        found: dict[str, dict[str, Any]] = {}
+        while url is not None:
+            asked = url
+            page = self._get(asked, lambda answer: self._page(asked, answer), frozenset(OUTCOMES))  # noqa: B023
+            if isinstance(page, int):
+                return History(OUTCOMES[page], [])
+            # The lenient parser: one title with half a surrogate pair is not the whole history.
+            for item in map(json.loads, page.items):
+                if isinstance(item, dict):
+                    found.setdefault(str(item.get("id")), item)
+            # A page that leads back would be read for ever.
+            url = page.next_url if page.next_url != asked else None
+        return History("ok", list(found.values()))
+
+    def discussions(self, kind: str, name: str) -> History:
+        """All discussions and pull requests (`GET /api/{kind}s/{name}/discussions?p=N`).
+
+        Pages are counted from the newest: what is opened meanwhile moves all others on, so that
+        some are seen twice and none is missed. What is deleted meanwhile moves them back; the
+        pages are read again then.
+
+        Raises:
+            TransientFailure, PermanentFailure: as of `ModelPages.walk`.
+        """
+        path = f"{self._repository(kind, name)}/discussions"
+        for _ in range(self.attempts):
+            found: dict[int, dict[str, Any]] = {}
+            total, number = None, 0
+            while True:
+                page = self._get(f"{path}?p={number}", _discussions, frozenset(OUTCOMES))
+                if isinstance(page, int):
+                    return History(OUTCOMES[page], [])
+                for item in page.items:
+                    found.setdefault(int(item["num"]), item)
+                shrank = total is not None and page.total < total
+                total, number = page.total, number + 1
+                if shrank or not page.items or page.start + len(page.items) >= total:
+                    break
+            if not shrank:
+                return History("ok", list(found.values()))
         raise TransientFailure(
-            f"The Hub gave no page in {self.attempts} tries ({problem} from {_shown(url)}).",
+            f"The discussions of {name} changed while they were read, {self.attempts} times.",
             "Run the snapshot again later; it goes on where it stopped.",
         )
 
-    def _wait(self, seconds: float) -> None:
-        if seconds > LONGEST_WAIT_SECONDS:
-            raise TransientFailure(
-                f"The Hub asks to come back in {seconds:.0f} seconds.",
-                "Run the snapshot again then; it goes on where it stopped. "
-                "With HF_TOKEN the limit is higher.",
-            )
-        if seconds > 0:
-            self.sleep(seconds)
-
-    def _ask(self, url: str) -> "_Answer | str":
-        """The Hub's answer, or what kept it from coming."""
-        import httpx2
-        from huggingface_hub.errors import OfflineModeIsEnabled
-        from huggingface_hub.utils import (  # type: ignore[attr-defined]
-            build_hf_headers,
-            get_session,
-        )
-
-        # False, not None: no token that someone left in the client's cache.
-        headers = build_hf_headers(token=self.token or False, library_name="osmoscope")
-        try:
-            with get_session().stream(
-                "GET", url, headers=headers, timeout=self.timeout_seconds, follow_redirects=False
-            ) as response:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_PAGE_BYTES:
-                        raise PermanentFailure(
-                            f"A page of the Hub is larger than {MAX_PAGE_BYTES} bytes.",
-                            "Set a smaller huggingface.page_size.",
-                        )
-                links = response.links
-                return _Answer(response.status_code, dict(response.headers), bytes(body), links)
-        except OfflineModeIsEnabled:
-            raise PermanentFailure(
-                "The Hub client is set to be offline.",
-                "Unset HF_HUB_OFFLINE, or set huggingface.source to 'dump' or 'off'.",
-            ) from None
-        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            # The name only: the text of a client's error may hold headers.
-            return type(error).__name__
-
-    def _refuse(self, url: str, status: int) -> None:
-        """Raise where trying again is of no use."""
-        if status in RETRIED_STATUS or status >= 500:
-            return
-        shown = _shown(url)
-        if status in (401, 403):
-            given = "the token in HF_TOKEN" if self.token else "a caller without a token"
-            raise PermanentFailure(
-                f"The Hub refuses {given} (HTTP {status} from {shown}).",
-                "Set HF_TOKEN to a valid token that may read, or unset it.",
-            )
-        if status in CURSOR_STATUS and url != self.first_url:
-            raise CursorRefused(
-                f"The Hub does not accept the kept cursor (HTTP {status} from {shown}).",
-                "Run the snapshot again: it begins at the first page.",
-            )
-        if 300 <= status < 400:
-            raise PermanentFailure(
-                f"{shown} redirects elsewhere (HTTP {status}).",
-                "Set huggingface.endpoint to the address it redirects to.",
-            )
-        raise PermanentFailure(
-            f"The Hub refuses the listing (HTTP {status} from {shown}).",
-            "Check huggingface.endpoint and huggingface.page_size.",
-        )
-
-    def _page(self, url: str, answer: "_Answer") -> Page | None:
-        items = _items(answer.body)
-        if items is None:
-            return None
-        linked = answer.links.get("next", {}).get("url")
-        following = None if linked is None else urljoin(url, linked)
-        if following is not None:
-            self._check_origin(following)
-        return Page(url, items, following, len(answer.body))
-
-    def _check_origin(self, url: str) -> None:
-        """The token goes to the endpoint only, and so do all requests."""
-        if _origin(url) != _origin(self.endpoint):
-            raise PermanentFailure(
-                f"The next page leads away from {_host(self.endpoint)} to {_host(url)}.",
-                "Check huggingface.endpoint; a mirror has to serve all pages itself.",
-            )
+    def _repository(self, kind: str, name: str) -> str:
+        return f"{self.endpoint.rstrip('/')}/api/{kind}s/{quote(name, safe='/')}"
 
 
 @dataclass(frozen=True)
@@ -257,6 +388,31 @@ class _Answer:
     headers: Mapping[str, str]
     body: bytes
     links: Mapping[str | None, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class _DiscussionPage:
+    start: int
+    total: int
+    items: list[dict[str, Any]]
+
+
+def _discussions(answer: _Answer) -> _DiscussionPage | None:
+    """A page of discussions; None where the answer is something else."""
+    try:
+        value: Any = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("discussions"), list):
+        return None
+    items = [item for item in value["discussions"] if isinstance(item, dict) and _has_number(item)]
+    counts = [value.get(key) for key in ("start", "count")]
+    start, total = (count if isinstance(count, int) else 0 for count in counts)
+    return _DiscussionPage(start, total, items)
+
+
+def _has_number(item: dict[str, Any]) -> bool:
+    return isinstance(item.get("num"), int) and not isinstance(item["num"], bool)
 
 
 def _items(body: bytes) -> list[bytes] | None:

@@ -1,0 +1,317 @@
+"""Commits and discussions of single Hub repositories, asked for where there can be news.
+
+Belongs here: which repositories of a day's listing are asked, the ledger of what each answered,
+the checkpoint of a night under way. Does not belong here: HTTP (orchestration.clients.huggingface)
+and the meaning of keys (normalise).
+
+The most liked repositories of the listing are asked. A repository's commits are asked for again
+only when its `lastModified` has moved; its discussions every night, as `lastModified` does not
+move when one is opened. The ledger (`raw/huggingface/histories`) says of each repository what it
+answered and how far it was known then.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+from filelock import FileLock, Timeout
+
+from assets.github.landing import literal
+from assets.huggingface import normalise
+from assets.huggingface.normalise import COMMITS, DISCUSSIONS, MODELS
+from assets.huggingface.snapshot import API_NAME, SOURCE, Snapshotter, new_row
+from orchestration.clients.huggingface import History, HistoryPages
+from orchestration.failures import TransientFailure
+from orchestration.lake import Entry, write_atomically
+
+LEDGER = "histories"
+LEDGER_SCHEMA = {
+    "repository_type": "VARCHAR",
+    "repository_name": "VARCHAR",
+    "last_modified_at": "TIMESTAMP",
+    "commits_outcome": "VARCHAR",
+    "discussions_outcome": "VARCHAR",
+    "commit_count": "BIGINT",
+    "discussion_count": "BIGINT",
+    "observed_at": "TIMESTAMP",
+}
+# Repositories between two checkpoints: what a kill can cost.
+CHUNK = 50
+_KEYS = {COMMITS: "commit", DISCUSSIONS: "discussion"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A repository to ask, and whether its commits can have changed."""
+
+    kind: str
+    name: str
+    last_modified_at: str | None
+    with_commits: bool
+
+
+@dataclass
+class Histories:
+    """One night's reading of histories.
+
+    Attributes:
+        owner: the lake, the hashing of addresses and the parser.
+        pages: the client.
+        observed_on: day of observation; its listing must be loaded.
+        limit: how many of the most liked repositories are asked.
+    """
+
+    owner: Snapshotter
+    pages: HistoryPages
+    observed_on: date
+    limit: int
+    state: dict[str, Any] = field(init=False, default_factory=dict)
+
+    def run(self) -> list[Entry]:
+        """Read what is wanted and load it into the day; goes on where a killed run stopped.
+
+        Returns:
+            The ledger rows of commits and discussions; of the day's earlier reading where the
+            day is loaded.
+
+        Raises:
+            TransientFailure: the Hub cannot be reached, or another process is reading.
+            PermanentFailure: the Hub refuses.
+        """
+        known = [self._partition(table).entry(API_NAME) for table in (COMMITS, DISCUSSIONS, LEDGER)]
+        digest = self._asked("")
+        if all(row is not None and row["source_sha256"] == digest for row in known):
+            return [row for row in known[:2] if row is not None]
+        with self._locked():
+            wanted = self.wanted()
+            self._begin(wanted)
+            for start in range(self.state["done"], len(wanted), CHUNK):
+                self._read(wanted[start : start + CHUNK])
+                self.owner.tell(f"histories: {self.state['done']} of {len(wanted)} repositories")
+            return self._commit(digest)
+
+    def wanted(self) -> list[Wanted]:
+        """The most liked repositories of the day's listing, with what is new of each.
+
+        One whose history was refused before is asked again when it has changed.
+        """
+        listed = self.owner.partition(MODELS, self.observed_on).current_files()
+        if not listed:
+            return []
+        ledger = [
+            file
+            for day in self.owner.lake.days(SOURCE, LEDGER)
+            if day < self.observed_on
+            for file in self.owner.lake.partition(SOURCE, LEDGER, day).current_files()
+        ]
+        rows = self.owner.connection.execute(
+            f"""
+            with listed as (
+                select repository_type, repository_name, last_modified_at
+                from {_files(listed)}
+                where repository_name is not null and not coalesce(is_private, false)
+                qualify row_number() over (
+                    partition by repository_type, repository_name
+                    order by like_count desc nulls last
+                ) = 1
+                order by like_count desc nulls last, repository_name
+                limit {self.limit}
+            ),
+            known as (
+                select repository_type, repository_name, max(last_modified_at) as last_modified_at
+                from {_files(ledger) if ledger else _NO_LEDGER}
+                where commits_outcome is not null
+                group by all
+            )
+            select
+                listed.repository_type, listed.repository_name,
+                listed.last_modified_at::varchar,
+                known.repository_name is null
+                    or listed.last_modified_at is distinct from known.last_modified_at
+            from listed
+            left join known using (repository_type, repository_name)
+            order by listed.repository_type, listed.repository_name
+            """
+        ).fetchall()
+        return [Wanted(*row) for row in rows]
+
+    def _partition(self, table: str) -> Any:
+        return self.owner.lake.partition(SOURCE, table, self.observed_on)
+
+    @property
+    def _folder(self) -> Path:
+        return self.owner.lake.root / "checkpoints" / SOURCE / LEDGER
+
+    def _asked(self, wanted: str) -> str:
+        """Digest of what has to be equal for a checkpoint, or a loaded day, to be of use."""
+        parts = (normalise.SCHEMA_VERSION, self.observed_on, self.pages.endpoint, self.limit)
+        text = json.dumps([*map(str, parts), wanted])
+        return sha256(b"histories" + self.owner.salt + text.encode()).hexdigest()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder.with_name(f".{LEDGER}.lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise TransientFailure(
+                "Another process is reading histories of the Hub.", "Wait for it, or stop it."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _begin(self, wanted: Sequence[Wanted]) -> None:
+        """Take up the checkpoint where it is of the same work, or begin anew."""
+        asked = self._asked(json.dumps([vars(one) for one in wanted]))
+        try:
+            state = json.loads((self._folder / "checkpoint.json").read_text(encoding="utf-8"))
+            is_ours = state["asked"] == asked and all(
+                self._part(table, number).is_file()
+                for table in (COMMITS, DISCUSSIONS, LEDGER)
+                for number in range(1, state["parts"] + 1)
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            is_ours = False
+        if is_ours:
+            self.state = state
+            return
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        self.state = {"asked": asked, "done": 0, "parts": 0, "malformed": {}, "outcomes": {}}
+
+    def _part(self, table: str, number: int) -> Path:
+        return self._folder / f"{table}-{number:06d}.{'jsonl' if table == LEDGER else 'parquet'}"
+
+    def _read(self, chunk: Sequence[Wanted]) -> None:
+        """Ask for some repositories, keep what they answered, and leave a checkpoint."""
+        lines: dict[str, list[bytes]] = {COMMITS: [], DISCUSSIONS: []}
+        ledger: list[dict[str, Any]] = []
+        for one in chunk:
+            row: dict[str, Any] = {
+                "repository_type": one.kind,
+                "repository_name": one.name,
+                "last_modified_at": one.last_modified_at,
+            }
+            if one.with_commits:
+                self._ask(COMMITS, self.pages.commits, one, row, lines)
+            self._ask(DISCUSSIONS, self.pages.discussions, one, row, lines)
+            ledger.append(row)
+        number = self.state["parts"] + 1
+        for table, found in lines.items():
+            self._land(table, found, self._part(table, number))
+        text = "".join(orjson.dumps(row).decode() + "\n" for row in ledger)
+        write_atomically(self._part(LEDGER, number), text)
+        self.state.update(done=self.state["done"] + len(chunk), parts=number)
+        write_atomically(self._folder / "checkpoint.json", json.dumps(self.state) + "\n")
+
+    def _ask(
+        self,
+        table: str,
+        asked: Callable[[str, str], History],
+        one: Wanted,
+        row: dict[str, Any],
+        lines: dict[str, list[bytes]],
+    ) -> None:
+        history = asked(one.kind, one.name)
+        key = _KEYS[table]
+        row[f"{table}_outcome"] = history.outcome
+        row[f"{key}_count"] = len(history.items) if history.outcome == "ok" else None
+        outcomes = self.state["outcomes"].setdefault(table, {})
+        outcomes[history.outcome] = outcomes.get(history.outcome, 0) + 1
+        head = {"repo_id": one.name, "repo_type": one.kind}
+        # The lenient writer: a text with half a surrogate pair is refused by line, not by page.
+        lines[table] += [json.dumps({**head, key: item}).encode() for item in history.items]
+
+    def _land(self, table: str, found: Sequence[bytes], part: Path) -> None:
+        observed_at = datetime.combine(self.observed_on, datetime.min.time())
+        lines = self.owner.hashed(list(enumerate(found, 1)))
+        with self.owner.lake.temporary(".parquet") as parquet:
+            done = normalise.normalise(
+                self.owner.connection, normalise.API_DUMP, table, lines, observed_at, parquet
+            )
+            with parquet.open("rb") as stream:
+                os.fsync(stream.fileno())
+            parquet.replace(part)
+        malformed = self.state["malformed"]
+        malformed[table] = malformed.get(table, 0) + len(done.bad_lines)
+        self.owner.quarantine(
+            new_row(f"{API_NAME}-{table}", self.pages.endpoint, self.observed_on)
+            | {"source_sha256": sha256(b"\n".join(found)).hexdigest()},
+            f"{table} of {self.pages.endpoint}",
+            done.bad_lines,
+        )
+
+    def _commit(self, digest: str) -> list[Entry]:
+        """Put the parts together, switch the day's manifests, remove the checkpoint."""
+        numbers = range(1, self.state["parts"] + 1)
+        rows = []
+        for table in (COMMITS, DISCUSSIONS):
+            row = self._row(table, digest)
+            with self.owner.lake.temporary(".parquet") as parquet:
+                row["row_count"], row["duplicate_count"] = normalise.combine(
+                    self.owner.connection,
+                    table,
+                    [self._part(table, number) for number in numbers],
+                    parquet,
+                )
+                rows.append(self._partition(table).commit(row, parquet))
+            self._partition(table).prune()
+        with self.owner.lake.temporary(".parquet") as parquet:
+            self._write_ledger([self._part(LEDGER, number) for number in numbers], parquet)
+            row = self._row(LEDGER, digest) | {"row_count": self.state["done"]}
+            # Last: without this row the day is read again, with it all three are complete.
+            self._partition(LEDGER).commit(row, parquet)
+        self._partition(LEDGER).prune()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return rows
+
+    def _row(self, table: str, digest: str) -> Entry:
+        """A ledger row; its reason tells how many repositories answered what."""
+        outcomes = self.state["outcomes"].get(table, {})
+        malformed = self.state["malformed"].get(table, 0)
+        told = [f"{count} {outcome}" for outcome, count in sorted(outcomes.items())]
+        row = new_row(API_NAME, self.pages.endpoint, self.observed_on)
+        row.update(source_form=normalise.API, source_sha256=digest, malformed_count=malformed)
+        row["state"] = "malformed_lines" if malformed else "ok"
+        row["reason"] = f"repositories: {', '.join(told)}" if told else None
+        return row
+
+    def _write_ledger(self, parts: Sequence[Path], parquet: Path) -> None:
+        columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in LEDGER_SCHEMA.items())
+        source = (
+            f"read_json([{', '.join(map(literal, parts))}], format = 'newline_delimited', "
+            f"columns = {{{columns}}})"
+            if parts
+            else _NO_LEDGER
+        )
+        self.owner.connection.execute(
+            f"""
+            copy (
+                select * replace ($observed_at::timestamp as observed_at) from {source}
+                order by repository_type, repository_name
+            ) to {literal(parquet)} (format parquet, compression zstd)
+            """,
+            {"observed_at": datetime.combine(self.observed_on, datetime.min.time())},
+        )
+
+
+_NO_LEDGER = (
+    "(select "
+    + ", ".join(f'null::{kind} as "{name}"' for name, kind in LEDGER_SCHEMA.items())
+    + " where false)"
+)
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(map(literal, paths))}], union_by_name = true)"
