@@ -21,7 +21,9 @@ def all_jobs(days: dg.DailyPartitionsDefinition) -> list["UnresolvedAssetJobDefi
     """The jobs of an installation."""
     everything = dg.AssetSelection.all()
     archive = dg.AssetSelection.assets(keys.ARCHIVE_EVENTS)
-    hub = dg.AssetSelection.assets(keys.HUB_MODELS, keys.HUB_COMMITS, keys.HUB_DISCUSSIONS)
+    hub = dg.AssetSelection.assets(
+        keys.HUB_MODELS, keys.HUB_COMMITS, keys.HUB_DISCUSSIONS, keys.HUB_HISTORIES
+    )
     return [
         dg.define_asset_job(
             keys.NIGHTLY_JOB,

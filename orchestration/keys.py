@@ -10,6 +10,7 @@ ARCHIVE_EVENTS = AssetKey(["gharchive", "events"])
 HUB_MODELS = AssetKey(["huggingface", "models"])
 HUB_COMMITS = AssetKey(["huggingface", "commits"])
 HUB_DISCUSSIONS = AssetKey(["huggingface", "discussions"])
+HUB_HISTORIES = AssetKey(["huggingface", "histories"])
 PUBLISHED = AssetKey(["published", "marts"])
 REPORT = AssetKey(["published", "report"])
 

@@ -71,6 +71,16 @@ HUB = {
         "author_login": "VARCHAR", "created_at": "TIMESTAMP", "comment_count": "BIGINT",
         "observed_at": "TIMESTAMP",
     },
+    "histories": {
+        "repository_name": "VARCHAR",
+        "repository_type": "VARCHAR",
+        "last_modified_at": "TIMESTAMP",
+        "commits_outcome": "VARCHAR",
+        "discussions_outcome": "VARCHAR",
+        "commit_count": "BIGINT",
+        "discussion_count": "BIGINT",
+        "observed_at": "TIMESTAMP",
+    },
 }  # fmt: skip
 
 D1, D2, D3, D4 = "2025-10-05", "2025-10-06", "2025-10-07", "2025-10-08"

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 from hub_server import Fault, Hub, model, serving
 
-from assets.huggingface.histories import LEDGER, Histories
+from assets.huggingface.histories import Histories
+from assets.huggingface.normalise import HISTORIES
 from assets.huggingface.observation import observe
 from assets.huggingface.snapshot import Snapshotter
 from orchestration.clients.huggingface import HistoryPages, ModelPages
@@ -102,7 +103,7 @@ def test_every_commit_and_discussion_is_kept_once(lake: Lake, hub: Hub) -> None:
 
 def test_the_most_liked_are_asked(lake: Lake, hub: Hub) -> None:
     night(lake, hub, FIRST, limit=3)
-    names = rows(lake, LEDGER, FIRST, "repository_name", "order by all")
+    names = rows(lake, HISTORIES, FIRST, "repository_name", "order by all")
     assert {n for (n,) in names} == {name(9), name(10), name(11)}
 
 
@@ -143,7 +144,7 @@ def test_a_repository_without_history_is_told_and_the_others_are_read(
     commits, discussions = night(lake, hub, FIRST)
     told_counts = commits["reason"].removeprefix("repositories: ").split(", ")
     assert set(told_counts) == {f"1 {outcome}", "11 ok"}
-    told = rows(lake, LEDGER, FIRST, "repository_name, commits_outcome, discussions_outcome")
+    told = rows(lake, HISTORIES, FIRST, "repository_name, commits_outcome, discussions_outcome")
     assert (name(5), outcome, "ok") in told
     assert (name(6), "ok", outcome) in told
     assert discussions["row_count"] == 13

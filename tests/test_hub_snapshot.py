@@ -180,7 +180,7 @@ def test_the_worlds_dump_is_what_was_planted(
     assert all(entry.keys() == LEDGER_KEYS for entry in entries.values())
     assert entries["models"]["row_count"] == world.model_count
     assert entries["discussions"]["row_count"] == world.hub_discussion_count
-    for table in normalise.SCHEMAS:
+    for table in ("models", "commits", "discussions"):
         with gzip.open(tmp_path / "world" / "hub" / f"{table}.jsonl.gz") as stream:
             values = [json.loads(line) for line in stream]
         assert entries[table]["row_count"] + entries[table]["duplicate_count"] == len(values)

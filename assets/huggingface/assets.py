@@ -23,11 +23,13 @@ TABLES = {
     normalise.MODELS: keys.HUB_MODELS,
     normalise.COMMITS: keys.HUB_COMMITS,
     normalise.DISCUSSIONS: keys.HUB_DISCUSSIONS,
+    normalise.HISTORIES: keys.HUB_HISTORIES,
 }
 PREVIEWED = {
     normalise.MODELS: ("repository_name", "created_at", "like_count", "download_30d_count"),
     normalise.COMMITS: ("repository_name", "commit_id", "committed_at", "title"),
     normalise.DISCUSSIONS: ("repository_name", "discussion_number", "status", "created_at"),
+    normalise.HISTORIES: ("repository_name", "commits_outcome", "discussions_outcome"),
 }
 ABOUT = {
     normalise.MODELS: "Model repositories of the Hugging Face Hub as listed on each observation "
@@ -36,6 +38,8 @@ ABOUT = {
     "`system` is automation of the platform.",
     normalise.DISCUSSIONS: "Discussions and pull requests of Hub repositories as listed on each "
     "observation day.",
+    normalise.HISTORIES: "What each repository answered when its commits and discussions were "
+    "asked for: ok, or why there is no history to be had. Dumps have no such ledger.",
 }
 
 

@@ -55,4 +55,12 @@ DESCRIPTIONS = {
         "created_at": "When it was opened, UTC.",
         "comment_count": "Comments on the day of observation.",
     },
+    "histories": {
+        **_REPOSITORY,
+        "last_modified_at": "`lastModified` of the listing when it was asked.",
+        "commits_outcome": "ok, or why there are no commits; null where they were not asked for.",
+        "discussions_outcome": "ok, or why there are no discussions.",
+        "commit_count": "Commits that it answered.",
+        "discussion_count": "Discussions and pull requests that it answered.",
+    },
 }

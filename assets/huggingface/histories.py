@@ -26,23 +26,12 @@ from filelock import FileLock, Timeout
 
 from assets.github.landing import literal
 from assets.huggingface import normalise
-from assets.huggingface.normalise import COMMITS, DISCUSSIONS, MODELS
+from assets.huggingface.normalise import COMMITS, DISCUSSIONS, HISTORIES, MODELS, SCHEMAS
 from assets.huggingface.snapshot import API_NAME, SOURCE, Snapshotter, new_row
 from orchestration.clients.huggingface import History, HistoryPages
 from orchestration.failures import TransientFailure
 from orchestration.lake import Entry, write_atomically
 
-LEDGER = "histories"
-LEDGER_SCHEMA = {
-    "repository_type": "VARCHAR",
-    "repository_name": "VARCHAR",
-    "last_modified_at": "TIMESTAMP",
-    "commits_outcome": "VARCHAR",
-    "discussions_outcome": "VARCHAR",
-    "commit_count": "BIGINT",
-    "discussion_count": "BIGINT",
-    "observed_at": "TIMESTAMP",
-}
 # Repositories between two checkpoints: what a kill can cost.
 CHUNK = 50
 _KEYS = {COMMITS: "commit", DISCUSSIONS: "discussion"}
@@ -86,7 +75,9 @@ class Histories:
             TransientFailure: the Hub cannot be reached, or another process is reading.
             PermanentFailure: the Hub refuses.
         """
-        known = [self._partition(table).entry(API_NAME) for table in (COMMITS, DISCUSSIONS, LEDGER)]
+        known = [
+            self._partition(table).entry(API_NAME) for table in (COMMITS, DISCUSSIONS, HISTORIES)
+        ]
         digest = self._asked("")
         if all(row is not None and row["source_sha256"] == digest for row in known):
             return [row for row in known[:2] if row is not None]
@@ -108,9 +99,9 @@ class Histories:
             return []
         ledger = [
             file
-            for day in self.owner.lake.days(SOURCE, LEDGER)
+            for day in self.owner.lake.days(SOURCE, HISTORIES)
             if day < self.observed_on
-            for file in self.owner.lake.partition(SOURCE, LEDGER, day).current_files()
+            for file in self.owner.lake.partition(SOURCE, HISTORIES, day).current_files()
         ]
         rows = self.owner.connection.execute(
             f"""
@@ -148,7 +139,7 @@ class Histories:
 
     @property
     def _folder(self) -> Path:
-        return self.owner.lake.root / "checkpoints" / SOURCE / LEDGER
+        return self.owner.lake.root / "checkpoints" / SOURCE / HISTORIES
 
     def _asked(self, wanted: str) -> str:
         """Digest of what has to be equal for a checkpoint, or a loaded day, to be of use."""
@@ -159,7 +150,7 @@ class Histories:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder.with_name(f".{LEDGER}.lock"), timeout=0)
+        lock = FileLock(self._folder.with_name(f".{HISTORIES}.lock"), timeout=0)
         try:
             lock.acquire()
         except Timeout:
@@ -178,7 +169,7 @@ class Histories:
             state = json.loads((self._folder / "checkpoint.json").read_text(encoding="utf-8"))
             is_ours = state["asked"] == asked and all(
                 self._part(table, number).is_file()
-                for table in (COMMITS, DISCUSSIONS, LEDGER)
+                for table in (COMMITS, DISCUSSIONS, HISTORIES)
                 for number in range(1, state["parts"] + 1)
             )
         except (OSError, ValueError, KeyError, TypeError):
@@ -191,7 +182,7 @@ class Histories:
         self.state = {"asked": asked, "done": 0, "parts": 0, "malformed": {}, "outcomes": {}}
 
     def _part(self, table: str, number: int) -> Path:
-        return self._folder / f"{table}-{number:06d}.{'jsonl' if table == LEDGER else 'parquet'}"
+        return self._folder / f"{table}-{number:06d}.{'jsonl' if table == HISTORIES else 'parquet'}"
 
     def _read(self, chunk: Sequence[Wanted]) -> None:
         """Ask for some repositories, keep what they answered, and leave a checkpoint."""
@@ -211,7 +202,7 @@ class Histories:
         for table, found in lines.items():
             self._land(table, found, self._part(table, number))
         text = "".join(orjson.dumps(row).decode() + "\n" for row in ledger)
-        write_atomically(self._part(LEDGER, number), text)
+        write_atomically(self._part(HISTORIES, number), text)
         self.state.update(done=self.state["done"] + len(chunk), parts=number)
         write_atomically(self._folder / "checkpoint.json", json.dumps(self.state) + "\n")
 
@@ -268,11 +259,11 @@ class Histories:
                 rows.append(self._partition(table).commit(row, parquet))
             self._partition(table).prune()
         with self.owner.lake.temporary(".parquet") as parquet:
-            self._write_ledger([self._part(LEDGER, number) for number in numbers], parquet)
-            row = self._row(LEDGER, digest) | {"row_count": self.state["done"]}
+            self._write_ledger([self._part(HISTORIES, number) for number in numbers], parquet)
+            row = self._row(HISTORIES, digest) | {"row_count": self.state["done"]}
             # Last: without this row the day is read again, with it all three are complete.
-            self._partition(LEDGER).commit(row, parquet)
-        self._partition(LEDGER).prune()
+            self._partition(HISTORIES).commit(row, parquet)
+        self._partition(HISTORIES).prune()
         shutil.rmtree(self._folder, ignore_errors=True)
         return rows
 
@@ -288,7 +279,7 @@ class Histories:
         return row
 
     def _write_ledger(self, parts: Sequence[Path], parquet: Path) -> None:
-        columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in LEDGER_SCHEMA.items())
+        columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in SCHEMAS[HISTORIES].items())
         source = (
             f"read_json([{', '.join(map(literal, parts))}], format = 'newline_delimited', "
             f"columns = {{{columns}}})"
@@ -308,7 +299,7 @@ class Histories:
 
 _NO_LEDGER = (
     "(select "
-    + ", ".join(f'null::{kind} as "{name}"' for name, kind in LEDGER_SCHEMA.items())
+    + ", ".join(f'null::{kind} as "{name}"' for name, kind in SCHEMAS[HISTORIES].items())
     + " where false)"
 )
 

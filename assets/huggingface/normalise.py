@@ -29,6 +29,8 @@ from assets.github.landing import BadLine, literal
 
 SCHEMA_VERSION = 1
 MODELS, COMMITS, DISCUSSIONS = "models", "commits", "discussions"
+# What each repository answered when its history was asked for (see `histories`).
+HISTORIES = "histories"
 API, RADAR_DUMP, HUB_STATS, API_DUMP = "api", "radar_dump", "hub_stats", "api_dump"
 
 SCHEMAS: dict[str, dict[str, str]] = {
@@ -80,6 +82,16 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "author_login": "VARCHAR",
         "created_at": "TIMESTAMP",
         "comment_count": "BIGINT",
+        "observed_at": "TIMESTAMP",
+    },
+    HISTORIES: {
+        "repository_name": "VARCHAR",
+        "repository_type": "VARCHAR",
+        "last_modified_at": "TIMESTAMP",
+        "commits_outcome": "VARCHAR",
+        "discussions_outcome": "VARCHAR",
+        "commit_count": "BIGINT",
+        "discussion_count": "BIGINT",
         "observed_at": "TIMESTAMP",
     },
 }

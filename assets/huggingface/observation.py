@@ -6,8 +6,8 @@ belong here: how each is read (snapshot, histories).
 
 from datetime import date
 
-from assets.huggingface.histories import LEDGER, LEDGER_SCHEMA, Histories
-from assets.huggingface.snapshot import SOURCE, Progress, Snapshotter
+from assets.huggingface.histories import Histories
+from assets.huggingface.snapshot import Progress, Snapshotter
 from orchestration.clients.huggingface import HistoryPages, ModelPages
 from orchestration.failures import PermanentFailure
 from orchestration.lake import Entry, Lake
@@ -46,7 +46,6 @@ def observe(
     listing = snapshotter.ingest_api(pages, day, hub.model_limit, refresh)
     if not hub.history_limit:
         return [listing]
-    lake.anchor(SOURCE, LEDGER, LEDGER_SCHEMA)
     histories = Histories(snapshotter, HistoryPages(hub.endpoint, token), day, hub.history_limit)
     return [listing, *histories.run()]
 

@@ -70,6 +70,20 @@ discussions as (
 
 ),
 
+-- The live API leaves a ledger of what was asked; dumps do not.
+histories as (
+
+    select
+        observed_on,
+        repository_type,
+        repository_name,
+        commits_outcome,
+        discussions_outcome
+    from {{ ref('stg_huggingface__histories') }}
+    where {{ in_window('observed_on') }}
+
+),
+
 discussion_days as (
 
     select distinct observed_on
@@ -126,11 +140,21 @@ select
     models.source_form,
     commits.commit_stock_count,
     case
+        when histories.discussions_outcome is not null
+            then case
+                when histories.discussions_outcome = 'ok'
+                    then coalesce(discussions.discussion_stock_count, 0)
+            end
         when discussions.discussion_stock_count is not null
             then discussions.discussion_stock_count
         when commits.observed_on is not null and discussion_days.observed_on is not null then 0
     end as discussion_stock_count,
     case
+        when histories.discussions_outcome is not null
+            then case
+                when histories.discussions_outcome = 'ok'
+                    then coalesce(discussions.pull_request_stock_count, 0)
+            end
         when discussions.pull_request_stock_count is not null
             then discussions.pull_request_stock_count
         when commits.observed_on is not null and discussion_days.observed_on is not null then 0
@@ -156,5 +180,10 @@ left join discussions
         names.observed_on = discussions.observed_on
         and names.repository_type = discussions.repository_type
         and names.repository_name = discussions.repository_name
+left join histories
+    on
+        names.observed_on = histories.observed_on
+        and names.repository_type = histories.repository_type
+        and names.repository_name = histories.repository_name
 left join discussion_days
     on names.observed_on = discussion_days.observed_on
