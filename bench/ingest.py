@@ -473,7 +473,7 @@ def made_hours(folder: Path) -> Row:
     from twin.world import SCALES
 
     day = date(2021, 7, 21)
-    scale = replace(SCALES["demo"], name="bench", event_count=TWIN_EVENTS, model_count=100)
+    scale = replace(SCALES["demo"], name="bench", events_per_day=TWIN_EVENTS, model_count=100)
     write_world(folder, scale, 7, [day], with_defects=False)
     archive = str(folder / "archive")
     return {"name": "made hours", "folder": archive, "day": day.isoformat(), "share": 0.1}

@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from twin import words
 from twin.generate import WorldSummary, write_world
 from twin.world import Scale
 
@@ -44,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> WorldSummary:
 @pytest.fixture(scope="module")
 def larger(tmp_path_factory: pytest.TempPathFactory) -> WorldSummary:
     """A tenth of the demo's flow: enough of every rare thing, still quick."""
-    tenth = Scale("tenth", 12_000, 800, 2_000, 80, 10, 2_000, 800, 60, 20, 30, 7)
+    tenth = Scale("tenth", 6_000, 800, 2_000, 80, 10, 2_000, 800, 60, 20, 30, 7)
     return write_world(tmp_path_factory.mktemp("twin"), tenth, 5, DAYS)
 
 
@@ -121,7 +122,7 @@ def test_same_seed_gives_same_bytes_and_another_seed_another_world(
     other = write_world(tmp_path / "other", "tiny", 2, DAYS)
     first, second, third = (digests(w.folder) for w in (world, again, other))
     assert first == second
-    assert len(first) == 47 + 3 + 7
+    assert Counter(name.split("/", 1)[0] for name in first) >= Counter(archive=47, hub=3, truth=15)
     unchanged = [name for name in first if third.get(name) == first[name]]
     assert unchanged == []
 
@@ -337,18 +338,23 @@ def test_names_change_hands(larger: WorldSummary) -> None:
 # ---------------------------------------------------------------- hostile and personal content
 
 
+HOSTILE = set(words.HOSTILE)
+
+
 def test_hostile_content_is_there_and_escaped(larger: WorldSummary) -> None:
     raw = b"\n".join(line for _, lines in raw_lines(larger.folder) for line in lines)
     for fragment in (b"\\u0000", b"<script>", b"=HYPERLINK(", "\u2028".encode(),
                      "\U0001f680".encode(), b"onerror=alert"):  # fmt: skip
         assert fragment in raw
     assert b"\x00" not in raw
-    titles = [
-        (event["payload"].get("issue") or event["payload"].get("pull_request") or {}).get("title")
-        for _, event in readable_events(larger)
-    ]
-    assert any(title and len(title) > 4_000 for title in titles)
-    assert any(title and "\x00" in title for title in titles)
+    titles, messages = set(), set()
+    for _, event in readable_events(larger):
+        payload = event["payload"]
+        title = (payload.get("issue") or payload.get("pull_request") or {}).get("title")
+        titles.add(title or "")
+        messages |= {commit["message"] for commit in payload.get("commits", [])}
+    for texts in (titles, messages):
+        assert len(texts & HOSTILE) >= 4
 
 
 def test_addresses_are_obfuscated_in_commits_and_plain_only_in_reserved_domains(
@@ -385,13 +391,14 @@ def test_pushes_have_the_sizes_the_older_era_had(larger: WorldSummary) -> None:
 
 
 def test_only_organisations_have_an_org(larger: WorldSummary) -> None:
+    # A repository may be transferred, so the owner is who the name says.
     owned = {
-        row["repository_id"]: row["is_organisation_owned"]
-        for row in truth(larger.folder, "repositories")
+        row["login"]: row["kind"] == "Organization"
+        for row in truth(larger.folder, "github_accounts")
     }
     seen: Counter[bool] = Counter()
     for _, event in readable_events(larger):
-        assert ("org" in event) == owned[event["repo"]["id"]]
+        assert ("org" in event) == owned[event["repo"]["name"].split("/", 1)[0]]
         seen["org" in event] += 1
         if "org" in event:
             assert event["repo"]["name"].startswith(event["org"]["login"] + "/")
@@ -471,10 +478,20 @@ def differences(ours: Shape, real: Shape, types: dict[str, set[str]]) -> list[st
 
 
 def real_types(*shapes: Shape) -> dict[str, set[str]]:
+    """Types by path. A pull request is the same object in every payload that holds one, and so
+    is an issue: what few reviews show (none of a closed pull request) the others do."""
     types: dict[str, set[str]] = defaultdict(set)
     for shape in shapes:
         for path, entry in shape.items():
             types[path] |= set(entry["types"])
+    for part in (".payload.pull_request", ".payload.issue"):
+        shared: dict[str, set[str]] = defaultdict(set)
+        for path, found in types.items():
+            if part in path:
+                shared[path.split(part, 1)[1]] |= found
+        for path in types:
+            if part in path:
+                types[path] |= shared[path.split(part, 1)[1]]
     return types
 
 
@@ -534,6 +551,19 @@ def test_newer_era_has_the_shapes_of_the_real_files(
                 assert set(keys) - OPTIONAL == set(known) - OPTIONAL
 
 
+def test_types_of_the_newer_era_are_those_of_the_older_where_there_is_no_example(
+    larger: WorldSummary, real_shapes: tuple[Shape, Shape, dict[str, set[str]]]
+) -> None:
+    """Comments and reviews of the newer era were not seen: what they kept has the known types."""
+    ours, known = twin_shape(larger, "E3"), real_shapes[2]
+    compared = 0
+    for path, entry in ours.items():
+        if path.split(".", 1)[0] not in SEEN_NEW and path in known:
+            assert set(entry["types"]) <= known[path], path
+            compared += 1
+    assert compared > 200
+
+
 def test_merges_are_told_in_the_way_of_each_era(larger: WorldSummary) -> None:
     told: Counter[tuple[str, str, Any]] = Counter()
     for hour, event in readable_events(larger):
@@ -575,7 +605,8 @@ def test_hub_counts_of_the_truth_equal_a_recount(larger: WorldSummary) -> None:
     for line in hub_lines(larger, "discussions"):
         threads[line["repo_id"], line["discussion"]["isPullRequest"]] += 1
     rows = truth(larger.folder, "hub_models")
-    assert len(rows) == len(models) == 2_000
+    # The Hub lists what can be seen: some models are deleted, private or not yet there.
+    assert 1_900 < len(rows) == len(models) <= 2_010
     for row in rows:
         name = row["repository_name"]
         assert models[name]["_id"] == row["repository_id"]

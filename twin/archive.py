@@ -1,345 +1,236 @@
-"""GitHub's flow in the twin: which events happen in the archive's hours.
+"""GitHub's flow in the twin, day by day, and the archive's files of it.
 
-Belongs here: the drawing of events as columns (type, repository, actor, time, thread, push) and
-what their ids are. Does not belong here: JSON (`shapes`) and what goes wrong with the files
-(`defects`).
+Belongs here: the sequence of days (each drawn once, from what the day before left), which lines
+stand in which hour file, and the bytes of a file. Does not belong here: which events happen
+(`drawing`), what goes wrong with files (`defects`), JSON (`shapes`).
 
-Planted, and therefore measurable: for every hour, type, repository and actor the number of
-events; threads whose numbers continue one sequence of issues and pull requests per repository;
-merges; push sizes (zero, more than the 20 listed commits); late events, created one day before
-their file; renames at a moment; ids that restart with the new payload era, run in two sequences
-and collide across types. Not planted: stocks. Two days of flow say nothing about the stocks on
-`Repositories`, except that the pull requests of the older era carry `stargazers_count`.
+Day k is a function of (scale, seed, first day, era switch, with defects) and k, however it is
+reached: days are drawn in order, a few are kept, and the state between days is kept now and then
+so that an earlier day is found again without starting over.
 
-Events that a natural key could confuse do not occur: no actor stars a repository twice, no
-thread is closed twice, and no actor does the same kind of act on the same repository twice in
-one second (pushes have distinct push ids). So every equal event in the files is a planted copy.
+What happened on a day need not stand in that day's files: late events and copies spill into the
+next day's. `FlowDay.events` is what happened, `FlowDay.occurrences` what the files hold.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from twin.world import (
-    DAY,
-    Accounts,
-    Bools,
-    Floats,
-    Ints,
-    Repositories,
-    Scale,
-    mixed,
-    stream,
-    weighted_choice,
-)
+from twin import defects
+from twin.defects import Occurrences
+from twin.drawing import Carried, Drawing
+from twin.draws import DAY, Ints, stream
+from twin.events import PUSH, Events, joined
+from twin.history import History
+from twin.past import Past
+from twin.shapes import Renderer
+from twin.world import World
 
-TYPES = (
-    "PushEvent", "CreateEvent", "DeleteEvent", "WatchEvent", "ForkEvent", "IssuesEvent",
-    "IssueCommentEvent", "PullRequestEvent", "PullRequestReviewEvent",
-    "PullRequestReviewCommentEvent", "ReleaseEvent", "GollumEvent", "MemberEvent", "PublicEvent",
-    "CommitCommentEvent",
-)  # fmt: skip
-PUSH, CREATE, DELETE, WATCH, FORK, ISSUES, ISSUE_COMMENT, PULL = range(8)
-REVIEW, REVIEW_COMMENT, RELEASE, GOLLUM, MEMBER, PUBLIC, COMMIT_COMMENT = range(8, 15)
-# Order of magnitude as in the archive; pull requests a little rarer, as their lines are long.
-TYPE_SHARES = np.array(
-    [0.53, 0.13, 0.045, 0.09, 0.03, 0.035, 0.055, 0.04, 0.014, 0.008, 0.01, 0.004, 0.004, 0.002,
-     0.003]
-)  # fmt: skip
-ACTIONS = ("", "opened", "closed", "reopened", "merged", "created", "started", "published",
-           "added", "forked")  # fmt: skip
-NONE, OPENED, CLOSED, REOPENED, MERGED, CREATED, STARTED, PUBLISHED, ADDED, FORKED = range(10)
-ISSUE_THREAD, PULL_THREAD = 1, 2
-_FIXED_ACTION = {
-    WATCH: STARTED, FORK: FORKED, ISSUE_COMMENT: CREATED, REVIEW: CREATED,
-    REVIEW_COMMENT: CREATED, RELEASE: PUBLISHED, MEMBER: ADDED,
-}  # fmt: skip
-_ANYONE = (WATCH, FORK, ISSUES, ISSUE_COMMENT, COMMIT_COMMENT)
-_BOT_TYPES = (PUSH, CREATE, DELETE, ISSUE_COMMENT, PULL, RELEASE)
-# Relative load of the hours of a UTC day.
-_DAY_PROFILE = 1 + 0.35 * np.sin((np.arange(24) - 9) * np.pi / 12)
+LEVEL = 1
+_KEPT_DAYS, _KEPT_EVENTS = 8, 2_000_000
+_STATE_EVERY = 6
 
 
 @dataclass(frozen=True)
-class Events:
-    """Events in order of their time, index-aligned columns.
+class FlowDay:
+    """One day: `number` counts from 0.
 
-    `hour` counts the archive files from 0; `created_at` is in epoch seconds. `number` is the
-    thread's number (0: none), `thread_kind` 1 an issue, 2 a pull request; `thread_author` and
-    `thread_created_at` belong to the thread. `is_new_name` says that the rename is past.
-    `variety` is a hash for details that are not planted.
+    `events` happened on the day, in order of time. `states` are those of its 24 hour files,
+    `lost` the events a thin hour lost. `recorded` are the events of which lines may stand in the
+    day's files, those of the day before first; `occurrences` are these lines in file order, and
+    index `recorded`. `stars` and `forks` are what repositories gained in the flow before the day.
     """
 
-    type: Ints
+    number: int
+    events: Events
+    states: Ints
+    lost: Ints
+    recorded: Events
+    occurrences: Occurrences
+    stars: Ints
+    forks: Ints
+
+    def lines_of(self, hour: int) -> slice:
+        """The occurrences in the file of an hour of the day (0 to 23)."""
+        wanted = 24 * self.number + hour
+        low, high = np.searchsorted(self.occurrences.hour, [wanted, wanted + 1])
+        return slice(int(low), int(high))
+
+
+@dataclass(frozen=True)
+class HourFile:
+    """The gzip file of an hour, its lines that are no JSON, and for a truncated one how many
+    whole lines a tolerant reader finds."""
+
+    data: bytes
+    malformed: int
+    recoverable: int
+
+
+@dataclass(frozen=True)
+class _Spill:
+    """What a day leaves for the next day's files: occurrences index `events`."""
+
+    events: Events
+    occurrences: Occurrences
+    lost: Ints
+
+
+@dataclass(frozen=True)
+class FlowCommits:
+    """Commits that pushes of the flow brought to default branches, in order of the pushes.
+
+    `position` continues the history's; `author` wrote the commit (-1: the address is no
+    account's, `person` is who it was) and `committer` is `web_flow` where the platform merged
+    `pull_number`. `push` indexes the events. Commits are as old as their push, so that their order
+    in time is that of their positions.
+    """
+
+    push: Ints
     repository: Ints
-    actor: Ints
-    hour: Ints
-    created_at: Ints
-    action: Ints
-    thread_kind: Ints
-    number: Ints
-    thread_author: Ints
-    thread_created_at: Ints
-    push_size: Ints
-    push_distinct_size: Ints
-    push_id: Ints
-    event_id: Ints
-    is_new_name: Bools
-    is_late: Bools
-    variety: NDArray[np.uint64]
-
-    def __len__(self) -> int:
-        return len(self.type)
-
-    def taken(self, index: NDArray[Any]) -> "Events":
-        """The events at an index or mask."""
-        return Events(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+    position: Ints
+    author: Ints
+    person: Ints
+    committer: Ints
+    committed_at: Ints
+    pull_number: Ints
 
 
-def draw_events(
-    scale: Scale,
-    seed: int,
-    accounts: Accounts,
-    repositories: Repositories,
-    starts_at: int,
-    day_count: int,
-    first_new_hour: int,
-) -> Events:
-    """All events of `day_count` days from `starts_at` (epoch seconds, midnight).
+class Flow:
+    """The flow of one world, without end; safe to share between threads."""
 
-    `first_new_hour` is the index of the first hour file in the newer payload era. About one
-    event in a hundred of `scale.event_count` is dropped again because it could be confused
-    with another (see the module).
-    """
-    rng = stream(seed, "github events")
-    n = scale.event_count
-    hour, created = _times(rng, n, starts_at, day_count)
-    kind = _types(rng, n, hour, day_count)
-    repository = _repositories(rng, kind, repositories)
-    actor = _actors(rng, kind, repository, accounts, repositories)
-    action = _actions(rng, kind)
-    keep = _distinct(kind, repository, actor, created) & (
-        created >= repositories.first_event_at[repository]
-    )
-    hour, created, kind = hour[keep], created[keep], kind[keep]
-    repository, actor, action = repository[keep], actor[keep], action[keep]
-    thread = _threads(rng, kind, action, repository, actor, created, repositories, starts_at)
-    n = len(kind)
-    size, distinct = _push_sizes(rng, kind)
-    is_late = np.zeros(n, bool)
-    # Only acts without a thread are late: a comment must not come before what it answers.
-    may_be_late = np.flatnonzero(
-        (thread[0] == NONE) & (repositories.first_event_at[repository] == 0)
-    )
-    is_late[rng.choice(may_be_late, min(scale.late_count, len(may_be_late)), replace=False)] = True
-    created = np.where(is_late, created - DAY, created)
-    renamed = repositories.renamed_at[repository]
-    events = Events(
-        type=kind, repository=repository, actor=actor, hour=hour, created_at=created,
-        action=action, thread_kind=thread[0], number=thread[1], thread_author=thread[2],
-        thread_created_at=thread[3], push_size=size, push_distinct_size=distinct,
-        push_id=np.where(kind == PUSH, 26_500_000_000 + np.cumsum(rng.integers(3, 90, n)), 0),
-        event_id=_event_ids(rng, kind, hour >= first_new_hour),
-        is_new_name=(renamed > 0) & (created >= renamed), is_late=is_late,
-        variety=mixed(np.arange(n), seed),
-    )  # fmt: skip
-    return events.taken(_closed_once(events))
+    def __init__(self, world: World, history: History | None = None) -> None:
+        self.world = world
+        self.history = history if history is not None else History(world)
+        self._drawing = Drawing(world, Past(self.history))
+        self._renderer = Renderer(world, self.history)
+        self._lock = threading.RLock()
+        self._days: OrderedDict[int, FlowDay] = OrderedDict()
+        self._states: dict[int, tuple[Carried, _Spill | None]] = {
+            0: (self._drawing.beginning(), None)
+        }
 
+    @property
+    def first_new_hour(self) -> int:
+        """The first hour file, counted from day 0, in the newer payload era (may be negative)."""
+        world = self.world
+        return int(np.ceil((world.era_switch.timestamp() - world.starts_at) / 3_600))
 
-def _times(rng: np.random.Generator, n: int, starts_at: int, day_count: int) -> tuple[Ints, Ints]:
-    """File hour and time, in order of time; one in 200 was created shortly before its file."""
-    load = np.tile(_DAY_PROFILE, day_count)
-    hour = weighted_choice(rng, load, n)
-    created = starts_at + hour * 3_600 + rng.integers(0, 3_600, n)
-    lagging = (rng.uniform(size=n) < 0.005) & (hour > 0)
-    shortly_before = starts_at + hour * 3_600 - rng.integers(1, 600, n)
-    created = np.where(lagging, shortly_before, created)
-    order = np.argsort(created, kind="stable")
-    return hour[order], created[order]
+    def day(self, k: int) -> FlowDay:
+        """Day k (from 0).
 
+        Raises:
+            ValueError: for a negative day.
+        """
+        if k < 0:
+            raise ValueError("the flow has no day before day 0; that is history")
+        with self._lock:
+            if k not in self._days:
+                start = max(day for day in self._states if day <= k)
+                for day in range(start, k + 1):
+                    self._draw(day)
+            self._days.move_to_end(k)
+            return self._days[k]
 
-def _types(rng: np.random.Generator, n: int, hour: Ints, day_count: int) -> Ints:
-    """Types at the archive's shares, every type at least three times a day."""
-    kind = weighted_choice(rng, TYPE_SHARES, n)
-    for day in range(day_count):
-        of_day = np.flatnonzero(hour // 24 == day)
-        forced = np.repeat(np.arange(len(TYPES)), 3)
-        if len(of_day) >= len(forced):
-            kind[rng.choice(of_day, len(forced), replace=False)] = forced
-    return kind
+    def hour_bytes(self, k: int, hour: int) -> bytes | None:
+        """The archive file of an hour (0 to 23) of day k, None where it is missing."""
+        file = self.hour_file(k, hour)
+        return file.data if file is not None else None
 
+    def hour_file(self, k: int, hour: int) -> HourFile | None:
+        """The archive file of an hour with what is known of it, None where it is missing."""
+        day = self.day(k)
+        if day.states[hour] == defects.MISSING:
+            return None
+        with self._lock:
+            lines = self.hour_lines(day, hour)
+        return self.packed(day, hour, lines)
 
-def _repositories(rng: np.random.Generator, kind: Ints, repositories: Repositories) -> Ints:
-    """Repositories by activity; stars and forks by popularity; issues only where there are any."""
-    activity = repositories.activity * np.where(repositories.first_event_at > 0, 3.0, 1.0)
-    popular: Floats = np.power(repositories.star_stock + 0.2, 0.7).astype(np.float64)
-    with_issues: Floats = activity * np.sqrt(repositories.issue_stock.astype(np.float64))
-    chosen = np.zeros(len(kind), np.int64)
-    groups: tuple[tuple[tuple[int, ...], Floats], ...] = (
-        ((WATCH, FORK), popular),
-        ((ISSUES, ISSUE_COMMENT), with_issues),
-        ((PULL, REVIEW, REVIEW_COMMENT), activity * np.sqrt(1.0 + repositories.star_stock)),
-    )
-    rest = np.ones(len(kind), bool)
-    for types, weights in groups:
-        mask = np.isin(kind, types)
-        chosen[mask] = weighted_choice(rng, weights, int(mask.sum()))
-        rest &= ~mask
-    chosen[rest] = weighted_choice(rng, activity, int(rest.sum()))
-    return chosen
+    def packed(self, day: FlowDay, hour: int, lines: list[bytes]) -> HourFile:
+        """The file of an hour from its lines, damaged as planned."""
+        state, malformed, recoverable = int(day.states[hour]), 0, 0
+        if state == defects.MALFORMED:
+            malformed = self.world.scale.malformed_count
+            rng = stream(self.world.seed, f"malformed lines of {day.number}-{hour}")
+            for line in defects.malformed_lines(lines, malformed, rng):
+                lines.insert(int(rng.integers(0, len(lines) + 1)), line)
+        text = b"".join(line + b"\n" for line in lines)
+        if state == defects.TRUNCATED:
+            data, recoverable = defects.truncated(text, LEVEL)
+        elif state == defects.CORRUPT:
+            data = defects.corrupt(text, LEVEL)
+        else:
+            data = defects.packed(text, LEVEL)
+        return HourFile(data, malformed, recoverable)
 
+    def hour_lines(self, day: FlowDay, hour: int) -> list[bytes]:
+        """The lines that hold events; a copy is the very line that was written for the original."""
+        lines = day.occurrences.taken(day.lines_of(hour))
+        first_new, number = self.first_new_hour, 24 * day.number + hour
+        # A copy from before the switch keeps the shape in which it was first recorded; one under
+        # another id was recorded twice.
+        step = np.where(lines.copy == defects.OTHER_ID, 0, defects.COPY_STEPS[lines.copy])
+        is_new = (number >= first_new) & (number - step >= first_new)
+        return self._renderer.lines(
+            day.recorded.taken(lines.event), is_new, lines.event_id,
+            self.world.starts_at + day.number * DAY, (day.stars, day.forks),
+        )  # fmt: skip
 
-def _actors(
-    rng: np.random.Generator,
-    kind: Ints,
-    repository: Ints,
-    accounts: Accounts,
-    repositories: Repositories,
-) -> Ints:
-    """Contributors (the first most often), anyone for stars and questions, and bots."""
-    n = len(kind)
-    start = repositories.pool_start[repository]
-    size = repositories.pool_start[repository + 1] - start
-    actor = repositories.pool[start + np.floor(rng.uniform(size=n) ** 2 * size).astype(np.int64)]
-    curiosity: Floats = np.arange(1.0, accounts.person_count + 1) ** -0.5
-    anyone = rng.permutation(accounts.person_count)[weighted_choice(rng, curiosity, n)]
-    from_outside = np.where(kind == WATCH, 0.95, np.where(kind == PULL, 0.25, 0.6))
-    outside = np.isin(kind, (*_ANYONE, PULL)) & (rng.uniform(size=n) < from_outside)
-    actor = np.where(outside, anyone, actor)
-    bot = np.isin(kind, _BOT_TYPES) & (rng.uniform(size=n) < 0.08)
-    # Each repository uses one bot: networks built without a bot policy then look too dense.
-    bots = accounts.person_count + mixed(repository, 7) % np.uint64(accounts.bot_count)
-    return np.where(bot, bots.astype(np.int64), actor)
+    def commits(self, events: Events) -> FlowCommits:
+        """The commits that the pushes among some events brought, with who wrote them."""
+        pushes = np.flatnonzero((events.type == PUSH) & (events.push_distinct_size > 0))
+        count = events.push_distinct_size[pushes]
+        push = np.repeat(pushes, count)
+        place = np.arange(len(push)) - np.repeat(np.cumsum(count) - count, count)
+        position = events.first_position[push] + place
+        repository, merged = events.repository[push], events.merges[push] > 0
+        person = np.where(merged, events.thread_author[push], events.actor[push])
+        own = position - self.world.repositories.inherited_count[repository]
+        unlinked = self.history.timeline.is_unlinked(repository, own)
+        return FlowCommits(
+            push=push, repository=repository, position=position,
+            author=np.where(unlinked, -1, person), person=person,
+            committer=np.where(merged, self.world.accounts.web_flow, person),
+            committed_at=events.created_at[push], pull_number=events.merges[push],
+        )  # fmt: skip
 
-
-def _actions(rng: np.random.Generator, kind: Ints) -> Ints:
-    action = np.zeros(len(kind), np.int64)
-    for code, fixed in _FIXED_ACTION.items():
-        action[kind == code] = fixed
-    for code, choices, shares in (
-        (ISSUES, (OPENED, CLOSED, REOPENED), (0.56, 0.40, 0.04)),
-        (PULL, (OPENED, MERGED, CLOSED, REOPENED), (0.48, 0.36, 0.14, 0.02)),
-    ):
-        mask = kind == code
-        action[mask] = np.array(choices)[weighted_choice(rng, np.array(shares), int(mask.sum()))]
-    return action
-
-
-def _distinct(kind: Ints, repository: Ints, actor: Ints, created: Ints) -> Bools:
-    """Mask of events that no natural key confuses; a star is one per actor and repository."""
-    second = np.where(np.isin(kind, (WATCH, PUBLIC)), 0, created - created.min() + 1)
-    keys = mixed(kind, repository, actor, second)
-    keep: Bools = np.equal(kind, PUSH)
-    keep[np.unique(keys, return_index=True)[1]] = True
-    return keep
+    def _draw(self, k: int) -> None:
+        """Draws day k from the state before it, which must be known."""
+        world = self.world
+        before, spill = self._states[k]
+        events, after = self._drawing.day(before)
+        states = np.concatenate([
+            defects.states_of_day(world.seed, day, world.with_defects) for day in (k, k + 1)
+        ])  # fmt: skip
+        planned, lost = defects.plan_occurrences(
+            events, k, states, world.seed, world.scale.duplicate_count, self.first_new_hour
+        )
+        goes_on = planned.hour >= 24 * (k + 1)
+        left = np.unique(planned.event[goes_on])
+        next_spill = planned.taken(goes_on)
+        next_spill = _moved(next_spill, np.searchsorted(left, next_spill.event))
+        here, recorded, lost_here = planned.taken(~goes_on), events, lost[:24]
+        if spill is not None:
+            recorded = joined([spill.events, events])
+            events = recorded.taken(slice(len(spill.events), None))
+            here = spill.occurrences.and_also(_moved(here, here.event + len(spill.events)))
+            lost_here = lost_here + spill.lost
+        self._days[k] = FlowDay(
+            number=k, events=events, states=states[:24], lost=lost_here, recorded=recorded,
+            occurrences=here.in_file_order(), stars=before.stars, forks=before.forks,
+        )  # fmt: skip
+        self._states[k + 1] = (after, _Spill(events.taken(left), next_spill, lost[24:]))
+        if k % _STATE_EVERY and k in self._states:
+            del self._states[k]
+        while len(self._days) > 2 and (
+            len(self._days) > _KEPT_DAYS
+            or sum(len(day.recorded) for day in self._days.values()) > _KEPT_EVENTS
+        ):
+            self._days.popitem(last=False)
 
 
-def _threads(
-    rng: np.random.Generator,
-    kind: Ints,
-    action: Ints,
-    repository: Ints,
-    actor: Ints,
-    created: Ints,
-    repositories: Repositories,
-    starts_at: int,
-) -> tuple[Ints, Ints, Ints, Ints]:
-    """Kind, number, author and creation time of the thread of each event (0 where none).
-
-    Odd old numbers are issues and even ones pull requests; new numbers continue the sequence.
-    """
-    n = len(kind)
-    of_issue = np.isin(kind, (ISSUES, ISSUE_COMMENT))
-    of_pull = np.isin(kind, (PULL, REVIEW, REVIEW_COMMENT))
-    of_pull |= (kind == ISSUE_COMMENT) & (rng.uniform(size=n) < 0.4)
-    thread_kind = np.where(of_pull, PULL_THREAD, np.where(of_issue, ISSUE_THREAD, NONE))
-    opens = action == OPENED
-    number = np.zeros(n, np.int64)
-    number[opens] = repositories.last_number[repository[opens]] + _rank_within(repository[opens])
-    author, opened_at = actor.copy(), created.copy()
-    # The other events take the latest thread of their kind opened so far, or an old one.
-    others = np.flatnonzero((thread_kind > 0) & ~opens)
-    groups = repository * 3 + thread_kind
-    keys = np.sort(groups[opens] * n + np.flatnonzero(opens))
-    place = np.searchsorted(keys, groups[others] * n + others) - 1
-    latest = np.where(place >= 0, keys[place] if len(keys) else 0, -1)
-    recent = (latest // n == groups[others]) & (rng.uniform(size=len(others)) < 0.6)
-    source = latest[recent] % n
-    for column in (number, author, opened_at):
-        column[others[recent]] = column[source]
-    old = others[~recent]
-    number[old], author[old], opened_at[old] = _old_threads(
-        rng, repository[old], thread_kind[old], repositories, starts_at
-    )
-    without = thread_kind == NONE
-    return thread_kind, np.where(without, 0, number), author, opened_at
-
-
-def _old_threads(
-    rng: np.random.Generator,
-    repository: Ints,
-    thread_kind: Ints,
-    repositories: Repositories,
-    starts_at: int,
-) -> tuple[Ints, Ints, Ints]:
-    """Number, author and creation time of threads opened before the first day."""
-    half = np.maximum(repositories.last_number[repository] // 2, 1)
-    back = np.floor(rng.uniform(size=len(repository)) ** 3 * np.minimum(half, 60)).astype(np.int64)
-    number = 2 * (half - 1 - back) + np.where(thread_kind == PULL_THREAD, 2, 1)
-    start = repositories.pool_start[repository]
-    size = (repositories.pool_start[repository + 1] - start).astype(np.uint64)
-    hashed = mixed(repository, number)
-    author = repositories.pool[start + (hashed % size).astype(np.int64)]
-    age = 600 + (mixed(repository, number, 1) % np.uint64(300 * DAY)).astype(np.int64)
-    opened_at = np.maximum(starts_at - age, repositories.created_at[repository] + 60)
-    return number, author, np.minimum(opened_at, starts_at + 2 * DAY)
-
-
-def _rank_within(group: Ints) -> Ints:
-    """1, 2, ... within each group, in order of appearance."""
-    order = np.argsort(group, kind="stable")
-    sorted_group = group[order]
-    first = np.searchsorted(sorted_group, sorted_group, side="left")
-    rank = np.empty(len(group), np.int64)
-    rank[order] = np.arange(len(group)) - first + 1
-    return rank
-
-
-def _push_sizes(rng: np.random.Generator, kind: Ints) -> tuple[Ints, Ints]:
-    """Size and distinct size: mostly 1, sometimes 0, with a tail beyond the 20 listed commits."""
-    n = len(kind)
-    size = np.minimum(np.floor((1 - rng.uniform(size=n)) ** -0.55), 1_000).astype(np.int64)
-    size[rng.uniform(size=n) < 0.008] = 0
-    known = rng.uniform(size=n) < 0.06
-    distinct = np.where(known, np.floor(size * rng.uniform(size=n)), size).astype(np.int64)
-    push = kind == PUSH
-    return np.where(push, size, 0), np.where(push, distinct, 0)
-
-
-def _event_ids(rng: np.random.Generator, kind: Ints, is_new_era: Bools) -> Ints:
-    """Ids that grow roughly with time: one sequence, then after the restart two.
-
-    A few ids of the second new sequence repeat ids of the first, for another type.
-    """
-    n = len(kind)
-    steps = np.cumsum(rng.integers(2, 40, n)) + rng.integers(0, 60, n)
-    order = np.argsort(np.argsort(steps, kind="stable"), kind="stable")
-    unique = np.sort(steps)[order] + order
-    first_sequence = np.isin(kind, (PUSH, CREATE, DELETE))
-    new = np.where(first_sequence, 7_300_000_000, 5_600_000_000) + unique
-    ids = np.where(is_new_era, new, 55_000_000_000 + unique)
-    stars = np.flatnonzero(is_new_era & (kind == WATCH))[:3]
-    pushes = np.flatnonzero(is_new_era & (kind == PUSH))[: len(stars)]
-    ids[stars[: len(pushes)]] = ids[pushes]
-    return ids.astype(np.int64)
-
-
-def _closed_once(events: Events) -> Bools:
-    """Mask without second closings or merges of a thread."""
-    ends = np.isin(events.action, (CLOSED, MERGED))
-    keys = mixed(events.repository, events.number, np.where(ends, 0, np.arange(len(events)) + 1))
-    keep = np.zeros(len(events), bool)
-    keep[np.unique(keys, return_index=True)[1]] = True
-    return keep
+def _moved(occurrences: Occurrences, event: Ints) -> Occurrences:
+    """The occurrences with other event indices."""
+    return Occurrences(**{**vars(occurrences), "event": event})

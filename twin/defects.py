@@ -8,16 +8,19 @@ Planted states of an hour: `missing` (no file), `truncated` (the gzip stream end
 `corrupt` (the gzip stream breaks in the middle), `malformed_lines` (extra lines that are not
 JSON), `thin` (three events in a hundred are left), `ok`. Planted copies: in the same hour, in
 the next hour, in the same hour of the next day, and pushes recorded again under another id.
+
+A day's plan depends on the seed and the day only, never on how many days are written.
 """
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.archive import PUSH, Events
-from twin.world import Ints, stream
+from twin.draws import Bools, Floats, Ints, stream
+from twin.events import PUSH, Events
 
 STATES = ("ok", "missing", "truncated", "corrupt", "malformed_lines", "thin")
 OK, MISSING, TRUNCATED, CORRUPT, MALFORMED, THIN = range(6)
@@ -26,101 +29,115 @@ THIN_SHARE = 0.03
 TRUNCATED_SHARE = 0.6
 COPY_KINDS = ("original", "same_hour", "next_hour", "next_day", "other_id")
 ORIGINAL, SAME_HOUR, NEXT_HOUR, NEXT_DAY, OTHER_ID = range(5)
+COPY_STEPS = np.array([0, 0, 1, 24, 1])
+_COPY_IDS, _NEW_COPY_IDS = 56_900_000_000, 9_900_000_000
 
 
 @dataclass(frozen=True)
 class Occurrences:
-    """Lines that hold events, in order of hour and place in the file.
+    """Lines that hold events.
 
-    `event` indexes the events, `copy` is a `COPY_KINDS` index, `event_id` the id written.
+    `event` indexes a table of events, `hour` counts from the first hour of day 0, `copy` is a
+    `COPY_KINDS` index, `event_id` the id written. `place` orders the lines of a file: they are
+    nearly, not quite, in order of time, and a copy in the same hour stands behind all others.
     """
 
     event: Ints
     hour: Ints
     copy: Ints
     event_id: Ints
+    place: Floats
 
     def __len__(self) -> int:
         return len(self.event)
 
+    def taken(self, index: NDArray[Any] | slice) -> "Occurrences":
+        return Occurrences(**{name: column[index] for name, column in vars(self).items()})
 
-def plan_states(seed: int, hour_count: int, with_defects: bool) -> Ints:
-    """A state for each hour file: one hour of each defect, at hours drawn apart.
+    def and_also(self, other: "Occurrences") -> "Occurrences":
+        columns = vars(other)
+        return Occurrences(
+            **{name: np.concatenate([column, columns[name]]) for name, column in vars(self).items()}
+        )
+
+    def in_file_order(self) -> "Occurrences":
+        return self.taken(np.lexsort((self.copy, self.place, self.hour)))
+
+
+def states_of_day(seed: int, day: int, with_defects: bool) -> Ints:
+    """A state for each hour file of a day: in every two days one hour of each defect.
 
     The first and last two hours of a day are spared, so that copies across midnight are seen.
     """
-    states = np.full(hour_count, OK, np.int64)
+    states = np.full(48, OK, np.int64)
     if with_defects:
-        candidates = np.flatnonzero(
-            (np.arange(hour_count) % 24 >= 2) & (np.arange(hour_count) % 24 <= 21)
-        )
-        chosen = stream(seed, "defects").choice(candidates, len(STATES) - 1, replace=False)
-        states[chosen] = np.arange(1, len(STATES))
-    return states
+        hour = np.arange(48) % 24
+        candidates = np.flatnonzero((hour >= 2) & (hour <= 21))
+        rng = stream(seed, f"defects of days {day // 2}")
+        states[rng.choice(candidates, len(STATES) - 1, replace=False)] = np.arange(1, len(STATES))
+    start = 24 * (day % 2)
+    return states[start : start + 24]
 
 
 def plan_occurrences(
-    events: Events, states: Ints, seed: int, copy_count: int, first_new_hour: int
+    events: Events, day: int, states: Ints, seed: int, copy_count: int, first_new_hour: int
 ) -> tuple[Occurrences, Ints]:
-    """Where each event is written, and the number of events a thin hour lost, per hour.
+    """Where the events of a day are written, and how many of them thin hours lost, per hour.
 
-    `copy_count` copies of each kind are planted as far as the days have room for them; copies
-    are made only of events in readable hours, into readable hours.
+    `states` are those of the hours of the day and the next, to which late events and copies
+    reach. `copy_count` copies of each kind are planted as far as there is room for them; copies
+    are made only of events in readable hours of the day, into readable hours.
     """
-    rng = stream(seed, "copies")
-    hour_count = len(states)
-    thin = states[events.hour] == THIN
-    written = ~thin | (rng.uniform(size=len(events)) < THIN_SHARE)
-    for hour in np.flatnonzero(states == THIN).tolist():
-        of_hour = np.flatnonzero(events.hour == hour)
-        written[of_hour[:1]] = True
-    lost = np.bincount(events.hour[~written], minlength=hour_count)
-    parts = [(np.flatnonzero(written), ORIGINAL, 0)]
+    rng = stream(seed, f"copies of day {day}")
+    hour = events.hour - 24 * day
+    written = (states[hour] != THIN) | (rng.uniform(size=len(events)) < THIN_SHARE)
+    for thin in np.flatnonzero(states == THIN).tolist():
+        written[np.flatnonzero(hour == thin)[:1]] = True
+    lost = np.bincount(hour[~written], minlength=48)
+    parts = [(np.flatnonzero(written), ORIGINAL)]
     is_readable = np.isin(states, READABLE) & (states != THIN)
-    free = written & is_readable[events.hour]
-    for kind, step in ((SAME_HOUR, 0), (NEXT_HOUR, 1), (NEXT_DAY, 24), (OTHER_ID, 1)):
-        target = events.hour + step
-        room = free & (target < hour_count)
-        room[room] = is_readable[target[room]]
+    free: Bools = written & is_readable[hour] & (hour < 24)
+    for kind in (SAME_HOUR, NEXT_HOUR, NEXT_DAY, OTHER_ID):
+        room = free.copy()
+        room[room] = is_readable[hour[room] + COPY_STEPS[kind]]
         if kind == OTHER_ID:
             room &= events.type == PUSH
         candidates = np.flatnonzero(room)
         chosen = rng.choice(candidates, min(copy_count, len(candidates)), replace=False)
         if kind == NEXT_HOUR:
-            chosen = _with_midnight(chosen, candidates, events.hour, rng)
+            chosen = _with_midnight(chosen, candidates, hour, rng)
         free[chosen] = False
-        parts.append((chosen, kind, step))
-    return _ordered(events, parts, rng, first_new_hour), lost
+        parts.append((chosen, kind))
+    return _occurrences(events, parts, rng, first_new_hour), lost
 
 
 def _with_midnight(
     chosen: NDArray[np.int64], candidates: NDArray[np.int64], hour: Ints, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """The choice, in which at least one copy goes from the last hour of a day to the next day."""
-    late = candidates[hour[candidates] % 24 == 23]
+    late = candidates[hour[candidates] == 23]
     if len(late) and len(chosen) and not np.isin(chosen, late).any():
         chosen[0] = rng.choice(late)
     return chosen
 
 
-def _ordered(
+def _occurrences(
     events: Events,
-    parts: list[tuple[NDArray[np.int64], int, int]],
+    parts: list[tuple[NDArray[np.int64], int]],
     rng: np.random.Generator,
     first_new_hour: int,
 ) -> Occurrences:
-    """Files are nearly, not quite, in order of time; a copy stands behind what it copies."""
-    event = np.concatenate([chosen for chosen, _, _ in parts])
-    copy = np.concatenate([np.full(len(chosen), kind) for chosen, kind, _ in parts])
-    hour = np.concatenate([events.hour[chosen] + step for chosen, _, step in parts])
+    event = np.concatenate([chosen for chosen, _ in parts])
+    copy = np.concatenate([np.full(len(chosen), kind) for chosen, kind in parts])
+    hour = events.hour[event] + COPY_STEPS[copy]
     place = events.created_at[event] + np.round(rng.normal(0, 2, len(event)), 3)
     place[copy == SAME_HOUR] = np.inf
-    order = np.lexsort((copy, place, hour))
     event_id = events.event_id[event]
-    again = copy == OTHER_ID
-    base = np.where(hour[again] >= first_new_hour, 9_900_000_000, 56_900_000_000)
-    event_id[again] = base + rng.permutation(10_000_000)[: int(again.sum())]
-    return Occurrences(event[order], hour[order], copy[order], event_id[order])
+    again = np.flatnonzero(copy == OTHER_ID)
+    base = np.where(hour[again] >= first_new_hour, _NEW_COPY_IDS, _COPY_IDS)
+    # A serial number is unique in the flow, and so is the id made of it.
+    event_id[again] = base + events.serial[event[again]] * 2 + rng.integers(0, 2, len(again))
+    return Occurrences(event, hour, copy, event_id, place)
 
 
 def malformed_lines(lines: list[bytes], count: int, rng: np.random.Generator) -> list[bytes]:

@@ -19,13 +19,17 @@ Truth tables:
   deduplication over readable hours, and `world_count` of what happened. An event is a duplicate
   iff it stands earlier in its file day or in the file day before. `commit_count` sums the sizes
   of E2 pushes.
-- `repositories`, `github_accounts`, `hub_models`, `hub_accounts`, `hub_totals`.
+- `repositories`, `github_accounts`, `hub_accounts`, and the tables of `hub_truth`.
+- `repository_flow`: who pushed, opened and merged in each repository on the written days.
+- `flow_threads`: the threads opened on the written days, with their themes.
+- those of `truth_tables`: the population and what was before the first day.
 """
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +37,21 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from twin import archive, defects, hub, words
-from twin.shapes import Renderer
-from twin.world import (
-    DAY,
-    SCALES,
-    Accounts,
-    Bools,
-    HubAccounts,
-    Ints,
-    Repositories,
-    Scale,
-    build_accounts,
-    build_hub_accounts,
-    build_repositories,
-    stream,
-)
+from twin import defects, hub
+from twin import events as ev
+from twin.archive import Flow, FlowDay, HourFile
+from twin.draws import DAY, Bools, Ints
+from twin.events import Events
+from twin.texts import Texts
+from twin.timeline import MACHINE, OUTSIDER
+from twin.truth_tables import instants, named, theme_columns, truth_tables
+from twin.world import ERA_SWITCH, Accounts, HubAccounts, Scale, World, build_world
 
-ERA_SWITCH = datetime(2025, 10, 7, tzinfo=UTC)
+__all__ = ["ERA_SWITCH", "WorldSummary", "write_world"]
+
 LEVEL = 1
 _FOLDERS = ("archive", "hub", "truth")
+_PACKERS = 2
 _THREADS = (None, "issue", "pull_request")
 _KINDS = {
     "PushEvent": "push", "CreateEvent": "create", "DeleteEvent": "delete", "WatchEvent": "star",
@@ -85,15 +84,20 @@ class WorldSummary:
 
 
 @dataclass(frozen=True)
-class GitHubWorld:
-    """The GitHub side in memory, before and behind the files."""
+class Told:
+    """The written days of the flow, as far as the accounting needs them.
 
-    accounts: Accounts
-    repositories: Repositories
-    events: archive.Events
-    states: Ints
+    `events` happened on these days, and index `occurrences` as their serial numbers do; `states`,
+    `lost`, `malformed` and `recoverable` are aligned with the hours.
+    """
+
+    world: World
+    events: Events
     occurrences: defects.Occurrences
+    states: Ints
     lost: Ints
+    malformed: Ints
+    recoverable: Ints
     first_new_hour: int
 
 
@@ -119,47 +123,73 @@ def write_world(
     Raises:
         ValueError: for an unknown preset, or days that are none or not consecutive.
     """
-    size = _preset(scale)
     first = _first_day(days)
+    world = build_world(scale, seed, first, era_switch=era_switch, with_defects=with_defects)
     for name in _FOLDERS:
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
-    starts_at = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp())
-    github = build_github(size, seed, starts_at, len(days), era_switch, with_defects)
-    hours = _write_archive(folder / "archive", github, size, seed, first)
-    observed_at = starts_at + len(days) * DAY
-    accounts = build_hub_accounts(size, seed)
-    models = hub.build_models(size, seed, accounts, observed_at)
-    discussions = hub.build_discussions(models, accounts, seed, observed_at)
-    commits = _write_hub(folder / "hub", models, accounts, discussions, seed)
-    interactions = _interactions(github, starts_at)
-    _write_truth(folder / "truth", {
-        "hours": hours,
-        "interactions": interactions,
-        "repositories": _repository_truth(github),
-        "github_accounts": _account_truth(github.accounts),
-        "hub_models": _model_truth(models, accounts),
-        "hub_accounts": _hub_account_truth(accounts),
-        "hub_totals": _hub_totals(models, discussions),
-    })  # fmt: skip
+    flow = Flow(world)
+    told = _write_archive(folder / "archive", flow, len(days))
+    texts = Texts(world, flow.history)
+    view = hub.Hub(world, texts).at(world.starts_at + len(days) * DAY)
+    _write_hub(folder / "hub", view)
+    tables = _tables(told, flow, texts, view)
+    _write_truth(folder / "truth", tables)
+    hours, interactions = tables["hours"], tables["interactions"]
+    hub_count = dict(zip(*tables["hub_totals"].values(), strict=True))
     files = list((folder / "archive").iterdir())
     return WorldSummary(
-        folder=folder, scale=size.name, seed=seed, days=tuple(days),
+        folder=folder, scale=world.scale.name, seed=seed, days=tuple(days),
         archive_file_count=len(files), archive_bytes=sum(f.stat().st_size for f in files),
         line_count=int(hours["lines"].sum()),
         interaction_count=int(interactions["count"].sum()),
-        hour_states={s: int((github.states == i).sum()) for i, s in enumerate(defects.STATES)},
-        repository_count=len(github.repositories), model_count=len(models),
-        hub_commit_count=commits, hub_discussion_count=len(discussions.model),
+        hour_states={s: int((told.states == i).sum()) for i, s in enumerate(defects.STATES)},
+        repository_count=len(world.repositories), model_count=int(hub_count["model"]),
+        hub_commit_count=int(hub_count["commit"] + hub_count["system_commit"]),
+        hub_discussion_count=int(hub_count["discussion"] + hub_count["pull_request"]),
     )  # fmt: skip
 
 
-def _preset(scale: Scale | str) -> Scale:
-    if isinstance(scale, Scale):
-        return scale
-    if scale not in SCALES:
-        raise ValueError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
-    return SCALES[scale]
+def write_truth(folder: Path, flow: Flow, texts: Texts, view: hub.HubView, days: int) -> None:
+    """Write only the truth, of the first days of a world that is shown otherwise.
+
+    Args:
+        folder: is made if needed; tables that are there are replaced.
+        flow: the world's.
+        texts: the world's.
+        view: the Hub when the days are over.
+        days: how many, at least one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    told_days = [flow.day(k) for k in range(days)]
+    malformed, recoverable = (np.zeros(24 * days, np.int64) for _ in range(2))
+    states = np.concatenate([day.states for day in told_days])
+    # What can be read of these is known only from their bytes.
+    damaged = np.isin(states, [defects.MALFORMED, defects.TRUNCATED])
+    for place in np.flatnonzero(damaged).tolist():
+        file = flow.hour_file(place // 24, place % 24)
+        if file is not None:
+            malformed[place], recoverable[place] = file.malformed, file.recoverable
+    told = _told(flow, told_days, malformed, recoverable)
+    _write_truth(folder, _tables(told, flow, texts, view))
+
+
+def _tables(
+    told: Told, flow: Flow, texts: Texts, view: hub.HubView
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """All tables of the truth."""
+    world = told.world
+    return {
+        "hours": _hour_truth(told),
+        "interactions": _interactions(told),
+        "repositories": _repository_truth(told),
+        "repository_flow": _repository_flow(told),
+        "flow_threads": _flow_threads(told, texts),
+        "github_accounts": _account_truth(world.accounts),
+        "hub_accounts": _hub_account_truth(world.hub_accounts),
+        **hub.truth_tables(view),
+        **truth_tables(world, flow.history, texts),
+    }
 
 
 def _first_day(days: list[date]) -> date:
@@ -168,84 +198,63 @@ def _first_day(days: list[date]) -> date:
     return days[0]
 
 
-def build_github(
-    scale: Scale,
-    seed: int,
-    starts_at: int,
-    day_count: int,
-    era_switch: datetime,
-    with_defects: bool,
-) -> GitHubWorld:
-    """The GitHub side of a world; nothing is written."""
-    hour_count = 24 * day_count
-    switch = int(np.ceil((era_switch.timestamp() - starts_at) / 3_600))
-    first_new_hour = min(max(switch, 0), hour_count)
-    accounts = build_accounts(scale, seed)
-    repositories = build_repositories(scale, seed, accounts, starts_at, starts_at + day_count * DAY)
-    events = archive.draw_events(
-        scale, seed, accounts, repositories, starts_at, day_count, first_new_hour
-    )
-    states = defects.plan_states(seed, hour_count, with_defects)
-    occurrences, lost = defects.plan_occurrences(
-        events, states, seed, scale.duplicate_count, first_new_hour
-    )
-    return GitHubWorld(accounts, repositories, events, states, occurrences, lost, first_new_hour)
+def _write_archive(folder: Path, flow: Flow, day_count: int) -> Told:
+    """Write the hour files; files are packed in threads while the next lines are made."""
+    first = flow.world.first_day
+    malformed, recoverable = (np.zeros(24 * day_count, np.int64) for _ in range(2))
+    parts: list[FlowDay] = []
+
+    def write(day: FlowDay, hour: int, lines: list[bytes]) -> HourFile:
+        file = flow.packed(day, hour, lines)
+        name = f"{(first + timedelta(days=day.number)).isoformat()}-{hour}.json.gz"
+        (folder / name).write_bytes(file.data)
+        return file
+
+    with ThreadPoolExecutor(_PACKERS) as pool:
+        waiting: list[tuple[int, Future[HourFile]]] = []
+
+        def settle(count: int) -> None:
+            while len(waiting) > count:
+                place, future = waiting.pop(0)
+                file = future.result()
+                malformed[place], recoverable[place] = file.malformed, file.recoverable
+
+        for k in range(day_count):
+            day = flow.day(k)
+            parts.append(day)
+            for hour in np.flatnonzero(day.states != defects.MISSING).tolist():
+                lines = flow.hour_lines(day, hour)
+                waiting.append((24 * k + hour, pool.submit(write, day, hour, lines)))
+                settle(2 * _PACKERS)
+        settle(0)
+    return _told(flow, parts, malformed, recoverable)
 
 
-def _write_archive(
-    folder: Path, github: GitHubWorld, scale: Scale, seed: int, first: date
-) -> dict[str, NDArray[Any]]:
-    """Write the hour files; returns the table `hours` of the truth."""
-    renderer = Renderer(github.accounts, github.repositories, github.events, seed)
-    occurrences, states = github.occurrences, github.states
-    rng = stream(seed, "malformed")
-    edges = np.searchsorted(occurrences.hour, np.arange(len(states) + 1))
-    malformed, recoverable = np.zeros(len(states), np.int64), np.zeros(len(states), np.int64)
-    for hour, state in enumerate(states.tolist()):
-        if state == defects.MISSING:
-            continue
-        lines = _hour_lines(renderer, github, slice(int(edges[hour]), int(edges[hour + 1])), hour)
-        if state == defects.MALFORMED:
-            malformed[hour] = scale.malformed_count
-            for line in defects.malformed_lines(lines, scale.malformed_count, rng):
-                lines.insert(int(rng.integers(0, len(lines) + 1)), line)
-        text = b"".join(line + b"\n" for line in lines)
-        if state == defects.TRUNCATED:
-            data, recoverable[hour] = defects.truncated(text, LEVEL)
-        elif state == defects.CORRUPT:
-            data = defects.corrupt(text, LEVEL)
-        else:
-            data = defects.packed(text, LEVEL)
-        day = first + timedelta(days=hour // 24)
-        (folder / f"{day.isoformat()}-{hour % 24}.json.gz").write_bytes(data)
-    return _hour_truth(github, first, malformed, recoverable)
+def _told(flow: Flow, days: list[FlowDay], malformed: Ints, recoverable: Ints) -> Told:
+    occurrences = [
+        defects.Occurrences(
+            **{**vars(day.occurrences), "event": day.recorded.serial[day.occurrences.event]}
+        )
+        for day in days
+    ]
+    every = occurrences[0]
+    for part in occurrences[1:]:
+        every = every.and_also(part)
+    return Told(
+        world=flow.world, events=ev.joined([day.events for day in days]), occurrences=every,
+        states=np.concatenate([day.states for day in days]),
+        lost=np.concatenate([day.lost for day in days]), malformed=malformed,
+        recoverable=recoverable, first_new_hour=flow.first_new_hour,
+    )  # fmt: skip
 
 
-def _hour_lines(renderer: Renderer, github: GitHubWorld, part: slice, hour: int) -> list[bytes]:
-    """The lines of an hour; a copy is the very line that was written for the original."""
-    occurrences = github.occurrences
-    event, copy = occurrences.event[part], occurrences.copy[part]
-    is_new = hour >= github.first_new_hour
-    lines = renderer.lines(event, is_new, occurrences.event_id[part])
-    # A copy from before the switch keeps the shape in which it was first recorded.
-    step = np.array([0, 0, 1, 24, 0])[copy]
-    older = np.flatnonzero((step > 0) & (hour - step < github.first_new_hour) & is_new)
-    for place, line in zip(
-        older.tolist(),
-        renderer.lines(event[older], False, occurrences.event_id[part][older]),
-        strict=True,
-    ):
-        lines[place] = line
-    return lines
-
-
-def _duplicates(github: GitHubWorld) -> tuple[Bools, Bools, Bools]:
+def _duplicates(told: Told) -> tuple[Bools, Bools, Bools]:
     """For each occurrence: is it readable, a duplicate in its file, a duplicate of an earlier file.
 
     An event is a duplicate iff it stands earlier in its file day or in the file day before.
     """
-    occurrences = github.occurrences
-    readable = np.isin(github.states[occurrences.hour], defects.READABLE)
+    occurrences = told.occurrences
+    readable = np.isin(told.states[occurrences.hour], defects.READABLE)
     index = np.flatnonzero(readable)
     # Occurrences are in file order, so a stable sort by event keeps each event's in that order.
     order = index[np.argsort(occurrences.event[index], kind="stable")]
@@ -258,54 +267,52 @@ def _duplicates(github: GitHubWorld) -> tuple[Bools, Bools, Bools]:
     return readable, in_file, across
 
 
-def _hour_truth(
-    github: GitHubWorld, first: date, malformed: Ints, recoverable: Ints
-) -> dict[str, NDArray[Any]]:
-    occurrences, states = github.occurrences, github.states
+def _hour_truth(told: Told) -> dict[str, NDArray[Any]]:
+    occurrences, states = told.occurrences, told.states
     count = len(states)
-    readable, in_file, across = _duplicates(github)
+    readable, in_file, across = _duplicates(told)
 
     def per_hour(mask: Bools) -> Ints:
         return np.bincount(occurrences.hour[mask], minlength=count)
 
     events = per_hour(readable)
     originals = per_hour(~readable & (occurrences.copy == defects.ORIGINAL))
-    types = github.events.type[occurrences.event]
-    days = np.datetime64(first.isoformat(), "D") + np.arange(count) // 24
+    types = told.events.type[occurrences.event]
+    days = np.datetime64(told.world.first_day.isoformat(), "D") + np.arange(count) // 24
     return {
         "day": days.astype("datetime64[us]"),
         "hour": np.arange(count) % 24,
         "state": np.array(defects.STATES, object)[states],
-        "era": np.where(np.arange(count) >= github.first_new_hour, "E3", "E2").astype(object),
-        "lines": events + malformed,
+        "era": np.where(np.arange(count) >= told.first_new_hour, "E3", "E2").astype(object),
+        "lines": events + told.malformed,
         "events": events,
         "duplicates": per_hour(in_file),
         "earlier_duplicates": per_hour(across),
-        "malformed": malformed,
-        "lost_events": originals + github.lost,
-        "recoverable_lines": recoverable,
-        **{name: per_hour(readable & (types == code)) for code, name in enumerate(archive.TYPES)},
+        "malformed": told.malformed,
+        "lost_events": originals + told.lost,
+        "recoverable_lines": told.recoverable,
+        **{name: per_hour(readable & (types == code)) for code, name in enumerate(ev.TYPES)},
     }
 
 
-def _interactions(github: GitHubWorld, starts_at: int) -> dict[str, NDArray[Any]]:
+def _interactions(told: Told) -> dict[str, NDArray[Any]]:
     """Totals by event day, type, action and thread kind, deduplicated and as they happened."""
-    events, occurrences = github.events, github.occurrences
-    readable, in_file, across = _duplicates(github)
+    events, occurrences = told.events, told.occurrences
+    readable, in_file, across = _duplicates(told)
     kept = occurrences.event[readable & ~in_file & ~across]
     seen = np.bincount(kept, minlength=len(events))
-    in_old_era = (occurrences.hour < github.first_new_hour) & readable & ~in_file & ~across
+    in_old_era = (occurrences.hour < told.first_new_hour) & readable & ~in_file & ~across
     old_shape = np.bincount(occurrences.event[in_old_era], minlength=len(events)) > 0
-    day = (events.created_at - starts_at) // DAY
+    day = (events.created_at - told.world.starts_at) // DAY
     keys = ((day + 1) * 1_000 + events.type * 20 + events.action) * 3 + events.thread_kind
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
 
     def total(weights: NDArray[Any]) -> Ints:
         return np.bincount(group, weights, minlength=len(unique)).astype(np.int64)
 
-    types = [archive.TYPES[k] for k in events.type[first].tolist()]
-    actions = [archive.ACTIONS[k] for k in events.action[first].tolist()]
-    start = np.datetime64(datetime.fromtimestamp(starts_at, UTC).date().isoformat(), "D")
+    types = [ev.TYPES[k] for k in events.type[first].tolist()]
+    actions = [ev.ACTIONS[k] for k in events.action[first].tolist()]
+    start = np.datetime64(told.world.first_day.isoformat(), "D")
     return {
         "platform": np.full(len(unique), "github", object),
         "day": (start + day[first]).astype("datetime64[us]"),
@@ -328,43 +335,35 @@ def _kind(event_type: str, action: str) -> str:
     return _KINDS[event_type]
 
 
-def _write_hub(
-    folder: Path,
-    models: hub.Models,
-    accounts: HubAccounts,
-    discussions: hub.Discussions,
-    seed: int,
-) -> int:
-    """Write the three files; returns the number of commits with the `system` ones."""
+def _write_hub(folder: Path, view: hub.HubView) -> None:
     tables: tuple[tuple[str, Iterator[bytes]], ...] = (
-        ("models", hub.model_lines(models, accounts, seed)),
-        ("commits", hub.commit_lines(models, accounts, seed)),
-        ("discussions", hub.discussion_lines(models, accounts, discussions, seed)),
+        ("models", hub.model_lines(view)),
+        ("commits", hub.commit_lines(view)),
+        ("discussions", hub.discussion_lines(view)),
     )
     for name, lines in tables:
         text = b"".join(line + b"\n" for line in lines)
         (folder / f"{name}.jsonl.gz").write_bytes(defects.packed(text, LEVEL))
-    return int(models.commit_count.sum()) + len(models)
 
 
 def _instants(seconds: Ints) -> NDArray[np.datetime64]:
     return seconds.astype("datetime64[s]").astype("datetime64[us]")
 
 
-def _repository_truth(github: GitHubWorld) -> dict[str, NDArray[Any]]:
+def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
     """Planted properties, and the readable flow after deduplication over all days."""
-    repositories, events = github.repositories, github.events
-    readable, in_file, across = _duplicates(github)
-    kept = github.occurrences.event[readable & ~in_file & ~across]
+    repositories, events = told.world.repositories, told.events
+    readable, in_file, across = _duplicates(told)
+    kept = told.occurrences.event[readable & ~in_file & ~across]
     n = len(repositories)
 
     def flow(mask: Bools) -> Ints:
         return np.bincount(events.repository[kept][mask[kept]], minlength=n)
 
     renamed = repositories.renamed_at
-    opened, merged = events.action == archive.OPENED, events.action == archive.MERGED
-    is_issue = (events.thread_kind == archive.ISSUE_THREAD) & (
-        opened | (events.type == archive.ISSUE_COMMENT)
+    opened, merged = events.action == ev.OPENED, events.action == ev.MERGED
+    is_issue = (events.thread_kind == ev.ISSUE_THREAD) & (
+        opened | (events.type == ev.ISSUE_COMMENT)
     )
     renamed_at = _instants(renamed)
     renamed_at[renamed == 0] = np.datetime64("NaT")
@@ -374,18 +373,72 @@ def _repository_truth(github: GitHubWorld) -> dict[str, NDArray[Any]]:
         "final_name": np.array(repositories.new_name, object),
         "renamed_at": renamed_at,
         "created_at": _instants(repositories.created_at),
-        "is_organisation_owned": repositories.owner >= github.accounts.first_organisation,
+        "is_organisation_owned": repositories.owner >= told.world.accounts.first_organisation,
         "community": repositories.community,
         "is_fork": repositories.is_fork,
         "commit_stock": repositories.commit_stock,
         "issue_stock": repositories.issue_stock,
         "star_stock": repositories.star_stock,
         "event_flow": flow(np.ones(len(events), bool)),
-        "push_flow": flow(events.type == archive.PUSH),
-        "star_flow": flow(events.type == archive.WATCH),
+        "push_flow": flow(events.type == ev.PUSH),
+        "star_flow": flow(events.type == ev.WATCH),
         "issue_flow": flow(is_issue),
-        "pull_request_flow": flow(opened & (events.type == archive.PULL)),
+        "pull_request_flow": flow(opened & (events.type == ev.PULL)),
         "pull_request_merged_flow": flow(merged),
+    }
+
+
+def _repository_flow(told: Told) -> dict[str, NDArray[Any]]:
+    """What happened in each repository on the written days, readable or not.
+
+    Pull requests are by who opened them, also when they are merged; `external` excludes machines.
+    """
+    events, n = told.events, len(told.world.repositories)
+
+    def count(mask: Bools) -> Ints:
+        return np.bincount(events.repository[mask], minlength=n)
+
+    columns = {"repository_id": told.world.repositories.id}
+    acts = {
+        "direct_push": ((events.type == ev.PUSH) & (events.merges == 0), events.role),
+        "opened_pull": ((events.type == ev.PULL) & (events.action == ev.OPENED), events.role),
+        "merged_pull": (events.action == ev.MERGED, events.thread_role),
+        "opened_issue": ((events.type == ev.ISSUES) & (events.action == ev.OPENED), events.role),
+    }
+    for name, (mask, role) in acts.items():
+        columns[f"{name}_count"] = count(mask)
+        columns[f"machine_{name}_count"] = count(mask & (role == MACHINE))
+        columns[f"external_{name}_count"] = count(mask & (role == OUTSIDER))
+    columns["commit_count"] = np.bincount(
+        events.repository, events.push_distinct_size, minlength=n
+    ).astype(np.int64)
+    columns["star_count"] = count(events.type == ev.WATCH)
+    columns["fork_count"] = count(events.type == ev.FORK)
+    return columns
+
+
+def _flow_threads(told: Told, texts: Texts) -> dict[str, NDArray[Any]]:
+    opened = told.events.taken(told.events.action == ev.OPENED)
+    merged = told.events.taken(told.events.action == ev.MERGED)
+    place = {
+        (i, number): at
+        for i, number, at in zip(
+            merged.repository.tolist(), merged.number.tolist(), merged.created_at.tolist(),
+            strict=True,
+        )
+    }  # fmt: skip
+    merged_at = [
+        place.get(key, 0)
+        for key in zip(opened.repository.tolist(), opened.number.tolist(), strict=True)
+    ]
+    return {
+        **theme_columns(told.world, texts, opened.repository, opened.number),
+        "is_pull_request": opened.thread_kind == ev.PULL_THREAD,
+        "created_at": _instants(opened.created_at),
+        "merged_at": instants(np.array(merged_at, np.int64)),
+        "author_login": named(told.world.accounts.login, opened.actor),
+        "is_external": opened.role == OUTSIDER,
+        "is_machine": opened.role == MACHINE,
     }
 
 
@@ -399,30 +452,6 @@ def _account_truth(accounts: Accounts) -> dict[str, NDArray[Any]]:
     }
 
 
-def _model_truth(models: hub.Models, accounts: HubAccounts) -> dict[str, NDArray[Any]]:
-    names = np.array([*models.name, None], object)
-    created = np.maximum(models.created_at, hub.CREATED_FLOOR)
-    return {
-        "repository_id": np.array(models.id, object),
-        "repository_name": names[:-1],
-        "owner_name": np.array(accounts.login, object)[models.owner],
-        "is_organisation_owned": models.owner >= accounts.person_count,
-        "created_at": _instants(created),
-        "first_commit_at": _instants(models.created_at),
-        "last_modified_at": _instants(models.last_modified_at),
-        "like_count": models.like_count,
-        "download_30d_count": models.download_count,
-        "download_all_count": models.download_all_count,
-        "commit_count": models.commit_count,
-        "commit_count_with_system": models.commit_count + 1,
-        "discussion_count": models.discussion_count,
-        "pull_request_count": models.pull_request_count,
-        "gated": np.array(hub.GATED, object)[models.gated],
-        "base_model_name": names[models.base],
-        "relation": np.array([*hub.RELATIONS, None], object)[models.relation],
-    }
-
-
 def _hub_account_truth(accounts: HubAccounts) -> dict[str, NDArray[Any]]:
     logins = np.array([*accounts.login, None], object)
     return {
@@ -431,28 +460,6 @@ def _hub_account_truth(accounts: HubAccounts) -> dict[str, NDArray[Any]]:
         "organisation": logins[accounts.organisation],
         "is_staff": accounts.is_staff,
         "is_bot": accounts.is_bot,
-    }
-
-
-def _hub_totals(models: hub.Models, discussions: hub.Discussions) -> dict[str, NDArray[Any]]:
-    pulls = discussions.is_pull_request
-    theme = np.array(words.THEMES, object)
-    counts = {
-        "model": len(models),
-        "commit": int(models.commit_count.sum()),
-        "system_commit": len(models),
-        "discussion": int((~pulls).sum()),
-        "pull_request": int(pulls.sum()),
-        "discussion_comment": int(discussions.comment_count.sum()),
-        "like": int(models.like_count.sum()),
-        **{
-            f"discussion_{name}": int(((discussions.theme == k) & ~pulls).sum())
-            for k, name in enumerate(theme)
-        },
-    }
-    return {
-        "quantity": np.array(list(counts), object),
-        "count": np.array(list(counts.values()), np.int64),
     }
 
 

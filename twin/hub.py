@@ -1,428 +1,428 @@
-"""The Hub's side of the twin: models, their commits and their discussions.
+"""The Hub at a time: what exists, what it is called, what is counted and listed.
 
-Belongs here: what the Hub's API says about every model, in its own form, and the planted counts.
-Does not belong here: accounts (`world`) and files (`generate`).
+Belongs here: `Hub` and its views, the dump's lines and the order of listings. Does not belong
+here: the plan (`hub_plan`), who acts (`hub_acts`), JSON (`hub_shapes`), HTTP (`server.hub_api`),
+truth (`hub_truth`, whose functions are offered here).
 
-Planted: commits by people (median 2, mean about 10.65), discussions (7 % of the models have
-any, mean about 0.20), likes (18 % have any, mean about 0.93); one `system` commit on every
-model before all others; pull requests beside the discussions; lineage; gated models; the floor
-of `createdAt` for models older than it (`lastModified` has no floor); ids that differ only in
-case; organisation models whose committers are members (80 %), platform staff (19 %) and
-outsiders (1 %).
-Not planted: the text of discussions beyond the title, likers, and files of models.
+A view is a pure function of the world and the time. Everything that happens before `now` is
+shown; counts grow, `lastModified` is the newest commit's date and does not move when somebody
+opens a discussion.
 
-Forms: models as `GET /api/models?expand=...` gives them; commits as
-`GET /api/models/{id}/commits/main`, newest first; discussions as an element of
-`GET /api/models/{id}/discussions`.
+The dump holds what exists on listed models, in the form of the API's elements: models as
+`GET /api/models?expand=...`, commits as `GET /api/models/{id}/commits/main`, discussions as
+`GET /api/models/{id}/discussions`. It also holds what the API refuses to some callers: commits of
+gated and disabled models, discussions that are switched off.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import orjson
 
-from twin import words
-from twin.shapes import quoted
-from twin.world import (
-    DAY,
-    PLANTED,
-    Bools,
-    HubAccounts,
-    Ints,
-    Scale,
-    mixed,
-    native_ids,
-    ranks_of,
-    stream,
-    weighted_choice,
+from twin.draws import DAY, Bools, Floats, Ints, salt_of
+from twin.hub_access import AccessRequests
+from twin.hub_acts import MERGED, OPEN, Acts
+from twin.hub_plan import (
+    CREATED_FLOOR,
+    GATED,
+    KINDS,
+    MODEL,
+    RELATIONS,
+    SPACE,
+    HubRepositories,
+    plan_repositories,
 )
+from twin.hub_shapes import DUMPED, commits, discussions, repositories, used_models
+from twin.hub_truth import model_truth, totals_truth, truth_tables
+from twin.identifiers import commit_shas
+from twin.texts import Texts
+from twin.world import World
 
-CREATED_FLOOR = int(np.datetime64("2022-03-02T23:29:04", "s").astype(np.int64))
-FIRST_MODEL = int(np.datetime64("2019-11-01T00:00:00", "s").astype(np.int64))
-RELATIONS = ("finetune", "adapter", "quantized", "merge")
-GATED = ("no", "auto", "manual")
-_TASKS = ("text-generation", "text-classification", "text-to-image", "feature-extraction",
-          "automatic-speech-recognition", "image-classification")  # fmt: skip
-_LIBRARIES = ("transformers", "diffusers", "sentence-transformers", "peft", "gguf")
-_LICENCES = ("apache-2.0", "mit", "cc-by-nc-4.0", "openrail", "other")
-_COMMITS = ("Upload folder using huggingface_hub", "Update README.md", "Upload tokenizer",
-            "Upload model", "Training in progress, step 500", "End of training",
-            "Create README.md", "Delete old weights", "Add quantised weights")  # fmt: skip
+__all__ = [
+    "CREATED_FLOOR", "GATED", "KINDS", "RELATIONS", "Hub", "HubView", "commit_lines",
+    "discussion_lines", "model_lines", "model_truth", "totals_truth", "truth_tables",
+]  # fmt: skip
+
+OK, ABSENT, DELETED, PRIVATE = range(4)
+SORTS = ("createdAt", "lastModified", "likes", "downloads", "trendingScore")
+_BLOCK = 2_000
 
 
-@dataclass(frozen=True)
-class Models:
-    """Models, index-aligned, with their planted counts.
+class Hub:
+    """The Hub of one world; what is planned is made once, when it is first needed."""
 
-    `created_at` is the true time; the API shows at least `CREATED_FLOOR`. `base` is the index
-    of the base model or -1, `second_base` likewise (merges). `commit_count` counts people's
-    commits, so the API lists one more.
-    """
+    def __init__(self, world: World, texts: Texts | None = None) -> None:
+        self.world = world
+        self.texts = texts or Texts(world)
+        self.salt = salt_of(world.seed, "hub")
+        self.access = AccessRequests()
 
-    id: list[str]
-    name: list[str]
-    owner: Ints
-    created_at: Ints
-    last_modified_at: Ints
-    like_count: Ints
-    commit_count: Ints
-    discussion_count: Ints
-    pull_request_count: Ints
-    download_count: Ints
-    download_all_count: Ints
-    gated: Ints
-    base: Ints
-    second_base: Ints
-    relation: Ints
-    task: Ints
-    library: Ints
-    licence: Ints
-    variety: Ints
+    @cached_property
+    def repositories(self) -> HubRepositories:
+        return plan_repositories(self.world)
+
+    @cached_property
+    def acts(self) -> Acts:
+        return Acts(self.world, self.repositories)
+
+    @cached_property
+    def named(self) -> dict[str, list[int]]:
+        """Models that ever have each name."""
+        r = self.repositories
+        found: dict[str, list[int]] = {}
+        for i in np.flatnonzero(r.kind == MODEL).tolist():
+            found.setdefault(r.name[i], []).append(i)
+        for i, name in r.new_name.items():
+            found.setdefault(name, []).append(i)
+        return found
+
+    def at(self, now: int) -> "HubView":
+        """The Hub at epoch seconds: everything that happened before."""
+        return HubView(self, now)
+
+    def commit_ids(self, repository: Ints, position: Ints) -> list[str]:
+        """40 hexadecimal digits each; position 0 is the `system` commit."""
+        return commit_shas(self.salt & 0xFFFF_FFFF, repository, position)
+
+    def branch_ids(self, repository: Ints, number: Ints) -> list[str]:
+        """The commit at the head of each pull request."""
+        return commit_shas((self.salt & 0xFFFF_FFFF) ^ 0x5EED, repository, number)
+
+
+class HubView:
+    """The Hub at one time. Columns are aligned with `repositories`."""
+
+    def __init__(self, hub: Hub, now: int) -> None:
+        self.hub, self.now = hub, now
+        self.repositories, self.acts = hub.repositories, hub.acts
+        self.accounts, self.memberships = hub.world.hub_accounts, hub.world.hub_memberships
+        r = self.repositories
+        index = np.arange(len(r))
+        status = np.full(len(r), OK)
+        hidden = (r.private_from > 0) & (r.private_from <= now)
+        hidden &= (r.private_until == 0) | (now < r.private_until)
+        status[hidden] = PRIVATE
+        status[(r.deleted_at > 0) & (r.deleted_at <= now)] = DELETED
+        status[r.created_at >= now] = ABSENT
+        self.status: Ints = status
+        self.listed: Bools = status == OK
+        self.owner: Ints = r.owners_at(index, now)
+        self.gated: Ints = np.where(
+            (r.gate_changed_at > 0) & (r.gate_changed_at <= now), r.new_gated, r.gated
+        )
+        self.is_disabled: Bools = (r.disabled_from > 0) & (r.disabled_from <= now)
+        off = (r.talk_off_from > 0) & (r.talk_off_from <= now)
+        self.talk_is_off: Bools = off & ((r.talk_off_until == 0) | (now < r.talk_off_until))
+        self.like_count: Ints = r.likes.count(index, now)
+        self.commit_count: Ints = r.commits.count(index, now)
+        newest = r.commits.time(index, np.maximum(self.commit_count - 1, 0))
+        self.last_modified_at: Ints = np.where(self.commit_count > 0, newest, r.created_at)
+        self.created_at: Ints = np.maximum(r.created_at, CREATED_FLOOR)
 
     def __len__(self) -> int:
-        return len(self.name)
+        return len(self.repositories)
 
+    # ------------------------------------------------------------ counts
 
-def build_models(scale: Scale, seed: int, accounts: HubAccounts, observed_at: int) -> Models:
-    """All models as they are at `observed_at` (epoch seconds)."""
-    rng = stream(seed, "hub models")
-    n = scale.model_count
-    common = rng.standard_normal(n)
+    @cached_property
+    def trending(self) -> Ints:
+        """Twice the likes of the last seven days."""
+        index = np.arange(len(self))
+        return 2 * (self.like_count - self.repositories.likes.count(index, self.now - 7 * DAY))
 
-    def feature(name: str) -> Ints:
-        return PLANTED[name].values(ranks_of(0.5 * common + 0.87 * rng.standard_normal(n), rng))
+    @cached_property
+    def downloads(self) -> tuple[Ints, Ints]:
+        """Downloads of the last thirty days, which can fall, and all of them, which cannot."""
+        r, starts_at = self.repositories, self.hub.world.starts_at
+        fresh = r.created_at >= starts_at
+        begins = np.where(fresh, r.created_at, starts_at)
+        days = np.maximum(self.now - begins, 0) / DAY
+        earlier = np.where(fresh, np.maximum(days - 30, 0), days - 30)
 
-    likes, commits, discussions = (feature(f"hub_{k}") for k in ("likes", "commits", "discussions"))
-    weights = rng.pareto(1.1, len(accounts.login)) + 1
-    weights[accounts.person_count :] *= 6
-    weights[accounts.is_bot] = 0
-    owner = weighted_choice(rng, weights, n)
-    created = np.sort(rng.integers(FIRST_MODEL, observed_at - DAY, n))
-    # The platform grew: most models are young.
-    created = observed_at - ((observed_at - created) * rng.uniform(0.1, 1, n)).astype(np.int64)
-    active = (observed_at - created) * np.minimum(rng.uniform(size=n) ** 2, commits / 50)
-    base, second, relation = _lineage(rng, created, likes)
-    downloads = np.floor(np.exp(2.2 + 1.1 * common + 1.9 * rng.standard_normal(n))).astype(np.int64)
-    numbers = rng.integers(0, 1 << 40, n)
-    return Models(
-        id=native_ids(rng, n),
-        name=_model_names(accounts, owner, relation, numbers),
-        owner=owner, created_at=created,
-        last_modified_at=np.minimum(created + 30 + active.astype(np.int64), observed_at - 1),
-        like_count=likes, commit_count=commits, discussion_count=discussions,
-        pull_request_count=rng.binomial(np.minimum(discussions, 400), 0.5)
-        + (rng.uniform(size=n) < 0.02),
-        download_count=downloads,
-        download_all_count=downloads + (downloads * rng.uniform(0, 20, n)).astype(np.int64),
-        gated=np.searchsorted(np.cumsum([0.97, 0.02, 0.01]), rng.uniform(size=n) * 0.999_999),
-        base=base, second_base=second, relation=relation,
-        task=rng.integers(-2, len(_TASKS), n), library=rng.integers(-1, len(_LIBRARIES), n),
-        licence=rng.integers(-2, len(_LICENCES), n), variety=numbers,
-    )  # fmt: skip
+        def until(day: Floats) -> Floats:
+            growth = np.where(np.abs(r.download_growth) < 1e-9, 1e-9, r.download_growth)
+            total: Floats = r.download_rate * np.expm1(growth * day) / growth
+            return total
 
+        recent = until(days) - until(earlier)
+        ever = np.where(fresh, 0, r.download_stock) + until(days)
+        return np.floor(recent).astype(np.int64), np.floor(ever).astype(np.int64)
 
-def _lineage(rng: np.random.Generator, created: Ints, likes: Ints) -> tuple[Ints, Ints, Ints]:
-    """Base model, second base and relation: three in five models derive from an older one."""
-    n = len(created)
-    order = np.argsort(created, kind="stable")
-    age_rank = np.empty(n, np.int64)
-    age_rank[order] = np.arange(n)
-    roots = order[: max(4, n // 25)]
-    weights = (likes[roots] + 1.0) * rng.pareto(1.0, len(roots))
-    base = roots[weighted_choice(rng, weights, n)]
-    second = roots[weighted_choice(rng, weights, n)]
-    derived = (rng.uniform(size=n) < 0.6) & (age_rank >= len(roots))
-    relation = weighted_choice(rng, np.array([0.45, 0.25, 0.25, 0.05]), n)
-    base = np.where(derived, base, -1)
-    merged = derived & (relation == RELATIONS.index("merge")) & (second != base)
-    return base, np.where(merged, second, -1), np.where(derived, relation, -1)
+    @cached_property
+    def _thread_counts(self) -> tuple[Ints, Ints]:
+        threads = self.acts.threads
+        there = threads.created_at < self.now
+        total = np.bincount(threads.repository[there], minlength=len(self))
+        pulls = np.bincount(threads.repository[there & threads.is_pull], minlength=len(self))
+        return total, pulls
 
+    @property
+    def thread_count(self) -> Ints:
+        """Discussions and pull requests, which share their numbers."""
+        return self._thread_counts[0]
 
-def _model_names(accounts: HubAccounts, owner: Ints, relation: Ints, numbers: Ints) -> list[str]:
-    """`owner/name`; unique when case is ignored, except for one planted pair."""
-    suffixes = ("ft", "lora", "GGUF", "merge", "")
-    seen: set[str] = set()
-    names = []
-    for i, number in enumerate(numbers.tolist()):
-        size = (1, 3, 7, 13, 32, 70)[number >> 20 & 3]
-        parts = [words.compound(number, "-").title(), f"{size}B", suffixes[int(relation[i])]]
-        name = f"{accounts.login[int(owner[i])]}/{'-'.join(part for part in parts if part)}"
-        if name.lower() in seen:
-            name = f"{name}-{i}"
-        seen.add(name.lower())
-        names.append(name)
-    last = len(names) - 1
-    owner[last] = owner[0]
-    names[last] = names[0].split("/")[0] + "/" + names[0].split("/")[1].lower()
-    return names
+    @property
+    def pull_count(self) -> Ints:
+        return self._thread_counts[1]
 
+    @property
+    def discussion_count(self) -> Ints:
+        return self._thread_counts[0] - self._thread_counts[1]
 
-def iso(seconds: Ints) -> list[str]:
-    """Epoch seconds in the Hub's form, `YYYY-MM-DDTHH:MM:SS.000Z`."""
-    text = np.datetime_as_string(seconds.astype("datetime64[s]"))
-    return [f"{value}.000Z" for value in text.tolist()]
+    @cached_property
+    def thread_status(self) -> Ints:
+        """Index into `hub_acts.STATUSES` for each thread."""
+        threads = self.acts.threads
+        ended = (threads.ended_at > 0) & (threads.ended_at < self.now)
+        return np.where(ended, threads.end, np.where(threads.is_draft, 3, OPEN))
 
+    @cached_property
+    def comment_count(self) -> Ints:
+        """Comments of each thread, the opening one included."""
+        comments = self.acts.comments
+        there = comments.created_at < self.now
+        threads = self.acts.threads
+        replies = np.bincount(comments.thread[there], minlength=len(threads))
+        return replies + (threads.created_at < self.now)
 
-def model_lines(models: Models, accounts: HubAccounts, seed: int) -> Iterator[bytes]:
-    """One line a model; keys without a value are absent, as in the API's answers."""
-    shas = stream(seed, "hub shas").bytes(20 * len(models)).hex()
-    created = iso(np.maximum(models.created_at, CREATED_FLOOR))
-    modified = iso(models.last_modified_at)
-    for i in range(len(models)):
-        yield orjson.dumps(
-            _model(models, accounts, i, shas[40 * i : 40 * i + 40], created[i], modified[i])
-        )
+    @cached_property
+    def owned(self) -> Ints:
+        """Listed repositories of each kind (columns) for each account."""
+        total = np.zeros((len(self.accounts.login), len(KINDS)), np.int64)
+        listed = np.flatnonzero(self.listed)
+        np.add.at(total, (self.owner[listed], self.repositories.kind[listed]), 1)
+        return total
 
+    @cached_property
+    def children(self) -> Ints:
+        """Listed models that say they derive from each one, by relation (columns)."""
+        total = np.zeros((len(self), len(RELATIONS)), np.int64)
+        r = self.repositories
+        for base in (r.base, r.second_base):
+            told = np.flatnonzero((base >= 0) & (r.telling >= 0) & (r.telling <= 2) & self.listed)
+            np.add.at(total, (base[told], r.told_relation[told]), 1)
+        return total
 
-def _model(
-    models: Models, accounts: HubAccounts, i: int, sha: str, created_at: str, modified_at: str
-) -> dict[str, Any]:
-    variety = int(models.variety[i])
-    answer: dict[str, Any] = {
-        "_id": models.id[i],
-        "id": models.name[i],
-        "author": accounts.login[int(models.owner[i])],
-        "private": False,
-        "disabled": False,
-        "gated": (False, "auto", "manual")[int(models.gated[i])],
-        "sha": sha,
-        "createdAt": created_at,
-        "lastModified": modified_at,
-        "likes": int(models.like_count[i]),
-        "downloads": int(models.download_count[i]),
-        "downloadsAllTime": int(models.download_all_count[i]),
-        "trendingScore": min(int(models.like_count[i]) // 10, 400),
-        "usedStorage": variety % 90_000_000_000,
-        "tags": _tags(models, i),
-    }
-    if models.library[i] >= 0:
-        answer["library_name"] = _LIBRARIES[int(models.library[i])]
-    if models.task[i] >= 0:
-        answer["pipeline_tag"] = _TASKS[int(models.task[i])]
-    card = _card(models, i)
-    if card:
-        answer["cardData"] = card
-    bases = _bases(models, i)
-    if bases:
-        answer["baseModels"] = {
-            "relation": RELATIONS[int(models.relation[i])],
-            "models": [{"_id": models.id[b], "id": models.name[b]} for b in bases],
+    @cached_property
+    def spaces_by_model(self) -> dict[int, list[int]]:
+        """Listed spaces that use each model."""
+        found: dict[int, list[int]] = {}
+        for space in np.flatnonzero(self.listed & (self.repositories.kind == SPACE)).tolist():
+            for model in used_models(self, space):
+                found.setdefault(model, []).append(space)
+        return found
+
+    # ------------------------------------------------------------ names
+
+    @cached_property
+    def _indices(self) -> dict[tuple[int, str], int]:
+        """Present names, and names given up that nobody took again."""
+        r, now = self.repositories, self.now
+        found = {
+            (kind, name): i
+            for i, (kind, name, status) in enumerate(
+                zip(r.kind.tolist(), r.name, self.status.tolist(), strict=True)
+            )
+            if status in (OK, PRIVATE)
         }
-    if variety % 3:
-        count = (variety % 70 + 1) * 100_000_000
-        answer["safetensors"] = {"parameters": {"BF16": count}, "total": count}
-    return answer
+        # An heir of a name comes after who gave it up, and so took its place above.
+        for i, name in r.new_name.items():
+            if self.status[i] in (OK, PRIVATE) and r.renamed_at[i] <= now:
+                found[int(r.kind[i]), name] = i
+        return found
+
+    @cached_property
+    def _lowered(self) -> dict[tuple[int, str], int]:
+        return {(kind, name.lower()): i for (kind, name), i in self._indices.items()}
+
+    def name(self, i: int) -> str:
+        """`owner/name` now."""
+        return self.repositories.name_at(i, self.now)
+
+    def owner_login(self, i: int) -> str:
+        """Login of the owner now."""
+        return self.accounts.login[int(self.owner[i])]
+
+    @cached_property
+    def lowered_names(self) -> list[str]:
+        """Names of all, in small letters, for searches."""
+        r = self.repositories
+        names = [name.lower() for name in r.name]
+        for i, name in r.new_name.items():
+            if r.renamed_at[i] <= self.now:
+                names[i] = name.lower()
+        return names
+
+    def find(self, kind: int, name: str) -> int | None:
+        """The repository of a name, old or in other case; compare with `name` for a redirect."""
+        exact = self._indices.get((kind, name))
+        return self._lowered.get((kind, name.lower())) if exact is None else exact
+
+    @cached_property
+    def _logins(self) -> dict[str, int]:
+        return {login.lower(): k for k, login in enumerate(self.accounts.login)}
+
+    def user(self, login: str) -> int | None:
+        """The user of a login, whatever its case; passers-by included."""
+        k = self._logins.get(login.lower())
+        if k is None:
+            k = self.acts.passer_by(login)
+            return k if k is not None and len(self.liked(k)) else None
+        return k if k < self.accounts.person_count else None
+
+    def organisation(self, login: str) -> int | None:
+        """The organisation of a login, whatever its case."""
+        k = self._logins.get(login.lower())
+        return k if k is not None and k >= self.accounts.person_count else None
+
+    def may_see(self, i: int, account: int) -> bool:
+        """Whether a repository exists for a caller (-1: a stranger)."""
+        if self.status[i] != PRIVATE:
+            return bool(self.status[i] == OK)
+        return account >= 0 and self.is_inside(account, i)
+
+    def is_inside(self, account: int, i: int) -> bool:
+        """Whether an account is the owner, or a member of the owner, now."""
+        owner = np.array([self.owner[i]])
+        return bool(self.acts.is_inside(np.array([account]), owner, self.now)[0])
+
+    # ------------------------------------------------------------ listings
+
+    @cached_property
+    def _orders(self) -> dict[tuple[int, str], tuple[Ints, Ints]]:
+        return {}
+
+    def order(self, kind: int, sort: str) -> tuple[Ints, Ints]:
+        """Listed repositories of a kind with their sort values, ascending in (value, index)."""
+        if (kind, sort) not in self._orders:
+            column = {
+                "createdAt": lambda: self.created_at, "lastModified": lambda: self.last_modified_at,
+                "likes": lambda: self.like_count, "downloads": lambda: self.downloads[0],
+                "trendingScore": lambda: self.trending,
+            }[sort]()  # fmt: skip
+            rows = np.flatnonzero(self.listed & (self.repositories.kind == kind))
+            rows = rows[np.lexsort((rows, column[rows]))]
+            self._orders[kind, sort] = rows, column[rows]
+        return self._orders[kind, sort]
+
+    def page(
+        self,
+        kind: int,
+        sort: str,
+        size: int,
+        wanted: Bools | None = None,
+        after: tuple[int, int] | None = None,
+        skip: int = 0,
+    ) -> tuple[Ints, tuple[int, int] | None]:
+        """One page of a listing, largest values first.
+
+        Args:
+            wanted: which repositories the listing is about; all if None.
+            after: value and index of the last row of the page before.
+            skip: rows to leave out.
+
+        Returns:
+            The rows of the page, and what is `after` for the next one (None: there is none).
+        """
+        rows, values = self.order(kind, sort)
+        if wanted is not None:
+            some = wanted[rows]
+            rows, values = rows[some], values[some]
+        end = len(rows)
+        if after is not None:
+            low, high = np.searchsorted(values, [after[0], after[0] + 1])
+            end = int(low + np.searchsorted(rows[low:high], after[1]))
+        end = max(end - skip, 0)
+        start = max(end - size, 0)
+        page = rows[start:end][::-1]
+        last = (int(values[start]), int(rows[start])) if start else None
+        return page, last
+
+    # ------------------------------------------------------------ people
+
+    def liked(self, account: int) -> Ints:
+        """Rows of `acts.likes` of an account until now, newest first."""
+        order, accounts = self.acts.likes_by_account
+        low, high = np.searchsorted(accounts, [account, account + 1])
+        rows = order[low:high]
+        likes = self.acts.likes
+        shown = (likes.liked_at[rows] < self.now) & self.listed[likes.repository[rows]]
+        return rows[shown]
+
+    def likers(self, i: int) -> Ints:
+        """Accounts that like a repository, newest first."""
+        start = int(self.acts.likes.start[i])
+        return self.acts.likes.account[start : start + int(self.like_count[i])][::-1]
+
+    def shown_members(self, organisation: int) -> Ints | None:
+        """Members that a stranger sees; None where the list is hidden."""
+        if self.memberships.visibility(organisation) == "hidden":
+            return None
+        return self.memberships.members_at(organisation, self.now, public_only=True)
+
+    def threads_of(self, i: int) -> slice:
+        """Rows of `acts.threads` of a repository until now."""
+        start = int(self.acts.threads.start[i])
+        return slice(start, start + int(self.thread_count[i]))
+
+    @cached_property
+    def opened(self) -> Ints:
+        """Threads on listed repositories that each account opened."""
+        threads = self.acts.threads
+        shown = (threads.created_at < self.now) & (threads.author >= 0)
+        shown &= self.listed[threads.repository]
+        return np.bincount(threads.author[shown], minlength=len(self.accounts.login))
+
+    @cached_property
+    def merged_pull_count(self) -> Ints:
+        """Merged pull requests of each repository."""
+        threads = self.acts.threads
+        merged = (threads.created_at < self.now) & (self.thread_status == MERGED)
+        return np.bincount(threads.repository[merged], minlength=len(self))
+
+    @property
+    def models(self) -> Ints:
+        """Listed models, in order of their index."""
+        return np.flatnonzero(self.listed & (self.repositories.kind == MODEL))
 
 
-def _bases(models: Models, i: int) -> list[int]:
-    return [int(b) for b in (models.base[i], models.second_base[i]) if b >= 0]
+def model_lines(view: HubView) -> Iterator[bytes]:
+    """One line a listed model; keys without a value are absent, as in the API's answers."""
+    models = view.models
+    for start in range(0, len(models), _BLOCK):
+        for answer in repositories(view, models[start : start + _BLOCK], DUMPED):
+            yield orjson.dumps(answer)
 
 
-def _tags(models: Models, i: int) -> list[str]:
-    tags = []
-    if models.library[i] >= 0:
-        tags.append(_LIBRARIES[int(models.library[i])])
-    if models.task[i] >= 0:
-        tags.append(_TASKS[int(models.task[i])])
-    tags.append("en" if models.variety[i] % 2 else "fr")
-    for b in _bases(models, i):
-        relation = RELATIONS[int(models.relation[i])]
-        tags += [f"base_model:{models.name[b]}", f"base_model:{relation}:{models.name[b]}"]
-    if models.licence[i] >= 0:
-        tags.append(f"license:{_LICENCES[int(models.licence[i])]}")
-    if models.variety[i] % 401 == 3:
-        tags.append(words.HOSTILE[int(models.variety[i]) // 401 % len(words.HOSTILE)])
-    return [*tags, "region:us"]
-
-
-def _card(models: Models, i: int) -> dict[str, Any]:
-    """The model card's header; `base_model` is a text or a list."""
-    card: dict[str, Any] = {}
-    if models.licence[i] >= 0:
-        card["license"] = _LICENCES[int(models.licence[i])]
-    if models.variety[i] % 4:
-        card["language"] = ["en"] if models.variety[i] % 2 else "fr"
-    bases = [models.name[b] for b in _bases(models, i)]
-    if bases:
-        card["base_model"] = bases if len(bases) > 1 or models.variety[i] % 3 == 0 else bases[0]
-    return card
-
-
-def _committers(
-    rng: np.random.Generator,
-    models: Models,
-    accounts: HubAccounts,
-    model: Ints,
-    shares: list[float],
-) -> Ints:
-    """Accounts acting on models: insider, staff or outsider at the given shares.
-
-    The insider of a user's model is its owner, of an organisation's model one of its members.
-    """
-    n = len(model)
-    owner = models.owner[model]
-    by_organisation = np.argsort(accounts.organisation, kind="stable")
-    ordered = accounts.organisation[by_organisation]
-    low, high = np.searchsorted(ordered, owner), np.searchsorted(ordered, owner, side="right")
-    member = by_organisation[
-        np.minimum(low + np.floor(rng.uniform(size=n) ** 2 * (high - low)).astype(np.int64),
-                   len(ordered) - 1)
-    ]  # fmt: skip
-    insider = np.where(owner < accounts.person_count, owner, member)
-    staff = rng.choice(np.flatnonzero(accounts.is_staff), n)
-    outsider = rng.integers(0, accounts.person_count, n)
-    role = weighted_choice(rng, np.array(shares), n)
-    return np.where(role == 0, insider, np.where(role == 1, staff, outsider)).astype(np.int64)
-
-
-def commit_lines(models: Models, accounts: HubAccounts, seed: int) -> Iterator[bytes]:
+def commit_lines(view: HubView) -> Iterator[bytes]:
     """One line a commit, newest first within a model, the `system` commit last."""
-    rng = stream(seed, "hub commits")
-    counts = models.commit_count
-    model = np.repeat(np.arange(len(models)), counts)
-    author = _committers(rng, models, accounts, model, [0.80, 0.19, 0.01])
-    of_user = models.owner[model] < accounts.person_count
-    author[of_user] = _committers(rng, models, accounts, model[of_user], [0.985, 0.005, 0.01])
-    start = np.concatenate([[0], np.cumsum(counts)])
-    position = np.arange(len(model)) - start[model]
-    life = models.last_modified_at[model] - models.created_at[model] - 1
-    # The newest commit is what `lastModified` tells; the others spread over the time before.
-    share = np.where(position == 0, 0.0, (position + rng.uniform(0, 0.9, len(model))))
-    back = np.floor(share / np.maximum(counts[model], 1) * np.maximum(life, 1)).astype(np.int64)
-    dates = iso(models.last_modified_at[model] - back)
-    title = weighted_choice(rng, np.arange(len(_COMMITS), 0, -1.0), len(model)).tolist()
-    shas = rng.bytes(20 * (len(model) + len(models))).hex()
-    first_dates = iso(models.created_at)
-    authors = [
-        f'[{{"user":"{login}","avatar":"https://twin.example/avatars/{k}.svg"}}]'
-        for k, login in enumerate(accounts.login)
-    ]
-    titles = [quoted(text) for text in (*_COMMITS, *words.HOSTILE)]
-    who = author.tolist()
-    hostile = mixed(np.arange(len(model)), 3) % np.uint64(997) == 0
-    for i in range(len(models)):
-        head = f'{{"repo_id":{quoted(models.name[i])},"repo_type":"model","commit":{{"id":"'
-        for j in range(int(start[i]), int(start[i + 1])):
-            text = titles[len(_COMMITS) + j % len(words.HOSTILE) if hostile[j] else title[j]]
-            yield (
-                f'{head}{shas[40 * j : 40 * j + 40]}","title":{text},"message":"",'
-                f'"authors":{authors[who[j]]},"date":"{dates[j]}"}}}}'
-            ).encode()
-        k = len(model) + i
-        yield (
-            f'{head}{shas[40 * k : 40 * k + 40]}","title":"initial commit","message":"",'
-            f'"authors":[{{"user":"system"}}],"date":"{first_dates[i]}"}}}}'
-        ).encode()
+    for i in _in_blocks(view.models, view.commit_count + 1):
+        counts = view.commit_count[i] + 1
+        rows = np.repeat(i, counts)
+        first = np.repeat(np.cumsum(counts) - counts, counts)
+        places = np.repeat(counts, counts) - 1 - (np.arange(len(rows)) - first)
+        answers = commits(view, rows, places)
+        for k, answer in zip(rows.tolist(), answers, strict=True):
+            line = {"repo_id": view.name(k), "repo_type": "model", "commit": answer}
+            yield orjson.dumps(line)
 
 
-@dataclass(frozen=True)
-class Discussions:
-    """Discussions and pull requests, index-aligned; `author` -1 is a deleted account."""
-
-    model: Ints
-    number: Ints
-    is_pull_request: Bools
-    author: Ints
-    created_at: Ints
-    comment_count: Ints
-    theme: Ints
-    variety: Ints
-
-
-def build_discussions(
-    models: Models, accounts: HubAccounts, seed: int, observed_at: int
-) -> Discussions:
-    """All threads; on each model they share one sequence of numbers in order of time."""
-    rng = stream(seed, "hub discussions")
-    counts = models.discussion_count + models.pull_request_count
-    model = np.repeat(np.arange(len(models)), counts)
-    start = np.concatenate([[0], np.cumsum(counts)])
-    place = np.arange(len(model)) - start[model]
-    # Which of a model's numbers are pull requests is drawn by ranking random keys.
-    key = rng.uniform(size=len(model))
-    order = np.lexsort((key, model))
-    rank = np.empty(len(model), np.int64)
-    rank[order] = place
-    is_pull = rank < models.pull_request_count[model]
-    author = _committers(rng, models, accounts, model, [0.09, 0.03, 0.88])
-    author[rng.uniform(size=len(model)) < 0.02] = -1
-    life = observed_at - models.created_at[model]
-    share = (place + rng.uniform(0, 0.9, len(model))) / np.maximum(counts[model], 1)
-    return Discussions(
-        model=model, number=place + 1, is_pull_request=is_pull, author=author,
-        created_at=models.created_at[model] + np.floor(share * life).astype(np.int64),
-        comment_count=np.floor(rng.pareto(1.3, len(model))).clip(0, 400).astype(np.int64),
-        theme=weighted_choice(rng, np.array([0.14, 0.12, 0.40, 0.223, 0.117]), len(model)),
-        variety=rng.integers(0, 1 << 40, len(model)),
-    )  # fmt: skip
-
-
-def discussion_lines(
-    models: Models, accounts: HubAccounts, discussions: Discussions, seed: int
-) -> Iterator[bytes]:
+def discussion_lines(view: HubView) -> Iterator[bytes]:
     """One line a discussion or pull request, newest first within a model."""
-    rng = stream(seed, "hub texts")
-    titles = [words.titles(theme, 150, rng) for theme in words.THEMES]
-    created = iso(np.maximum(discussions.created_at, CREATED_FLOOR))
-    order = np.lexsort((-discussions.number, discussions.model))
-    for i in order.tolist():
-        variety = int(discussions.variety[i])
-        title = titles[int(discussions.theme[i])][variety % 150]
-        if variety % 97 == 5:
-            title = words.HOSTILE[variety // 97 % len(words.HOSTILE)]
-        yield orjson.dumps(
-            {
-                "repo_id": models.name[int(discussions.model[i])],
-                "repo_type": "model",
-                "discussion": _discussion(models, accounts, discussions, i, title, created[i]),
-            }
-        )
+    for i in _in_blocks(view.models, view.thread_count):
+        rows = np.concatenate(
+            [np.empty(0, np.int64)]
+            + [np.arange(s.start, s.stop)[::-1] for s in map(view.threads_of, i.tolist())]
+        ).astype(np.int64)
+        for answer in discussions(view, rows):
+            yield orjson.dumps({
+                "repo_id": answer["repo"]["name"], "repo_type": "model", "discussion": answer,
+            })  # fmt: skip
 
 
-def _discussion(
-    models: Models, accounts: HubAccounts, discussions: Discussions, i: int, title: str, at: str
-) -> dict[str, Any]:
-    model = int(discussions.model[i])
-    owner, author = int(models.owner[model]), int(discussions.author[i])
-    is_pull = bool(discussions.is_pull_request[i])
-    variety = int(discussions.variety[i])
-    answer: dict[str, Any] = {"num": int(discussions.number[i])}
-    if author >= 0:
-        answer["author"] = _author(accounts, author)
-    return answer | {
-        "repo": {"name": models.name[model], "type": "model"},
-        "title": title,
-        "status": ("open", "merged", "closed", "draft")[variety >> 9 & 3]
-        if is_pull
-        else ("open", "open", "closed", "open")[variety >> 9 & 3],
-        "createdAt": at,
-        "isPullRequest": is_pull,
-        "numComments": int(discussions.comment_count[i]),
-        "topReactions": [{"reaction": "\U0001f44d", "count": 1}] if variety % 9 == 0 else [],
-        "numReactionUsers": int(variety % 9 == 0),
-        "pinned": False,
-        "repoOwner": {
-            "name": accounts.login[owner],
-            "isParticipating": author == owner,
-            "type": "user" if owner < accounts.person_count else "org",
-            "isDiscussionAuthor": author == owner,
-        },
-    }
-
-
-def _author(accounts: HubAccounts, i: int) -> dict[str, Any]:
-    return {
-        "_id": accounts.native_id[i],
-        "avatarUrl": f"https://twin.example/avatars/{i}.svg",
-        "fullname": accounts.name[i],
-        "name": accounts.login[i],
-        "type": "user",
-        "isPro": False,
-        "isHf": bool(accounts.is_staff[i]),
-        "isHfAdmin": False,
-        "isMod": False,
-        "followerCount": 0,
-        "isUserFollowing": False,
-    }
+def _in_blocks(rows: Ints, weight: Ints) -> Iterator[Ints]:
+    """Consecutive pieces of some thousand acts each."""
+    total = np.cumsum(weight[rows])
+    edges = np.flatnonzero(np.diff(total // 20_000)) + 1
+    yield from np.split(rows, edges)

@@ -12,31 +12,57 @@ Text is put together from fragments that are escaped once: building dictionaries
 them takes five times as long.
 """
 
-import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from json.encoder import encode_basestring
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin import words
-from twin.archive import (
+from twin.draws import Bools, Ints
+from twin.events import (
     ACTIONS,
-    CLOSED,
-    ISSUES,
+    COMMIT_COMMENT,
+    FORK,
+    ISSUE_COMMENT,
     MERGED,
     OPENED,
     PULL_THREAD,
+    PUSH,
+    RELEASE,
+    REVIEW,
+    REVIEW_COMMENT,
     TYPES,
     Events,
 )
-from twin.world import Accounts, Ints, Repositories, mixed, stream
+from twin.history import REVIEW_STATES, History
+from twin.identifiers import (
+    comment_id,
+    commit_comment_id,
+    fork_id,
+    head_shas,
+    label_id,
+    pull_id,
+    release_id,
+    review_comment_id,
+    review_id,
+    thread_id,
+)
+from twin.identifiers import node_id as _node_id
+from twin.texts import Texts
+from twin.timeline import OUTSIDER
+from twin.world import World
 
 API = "https://api.github.com"
 WEB = "https://github.com"
 LISTED_COMMITS = 20
-HOSTILE_ONE_IN = 997
+ASSOCIATIONS = ("NONE", "CONTRIBUTOR", "COLLABORATOR", "MEMBER", "OWNER")
+# Reviews and comments on a diff have texts of their own among those of the thread's comments.
+REVIEW_TEXTS, REVIEW_COMMENT_TEXTS = 1_000_000, 2_000_000
+_KEPT_USERS = 60_000
+NEVER = "1970-01-01T00:00:00Z"
 
 _USER_URLS = (
     '"url":"@","html_url":"~","followers_url":"@/followers",'
@@ -81,114 +107,259 @@ def timestamps(seconds: NDArray[np.int64]) -> list[str]:
     return [f"{value}Z" for value in text.tolist()]
 
 
-def _node_id(kind: str, number: int) -> str:
-    return base64.b64encode(f"0{len(kind)}:{kind}{number}".encode()).decode()
+def _selected(pool: list[str], where: Ints, places: Ints, count: int) -> list[str]:
+    """A list of `count` texts, those at `where` from places of the pool, the others empty."""
+    texts = [""] * count
+    for k, place in zip(where.tolist(), places.tolist(), strict=True):
+        texts[k] = pool[place]
+    return texts
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Pools of escaped texts: titles and bodies per theme, commit messages."""
-
-    titles: list[list[str]]
-    bodies: list[list[str]]
-    messages: list[str]
+def _scattered(values: NDArray[Any], where: Ints, count: int, default: int = 0) -> Ints:
+    column = np.full(count, default, np.int64)
+    column[where] = values
+    return column
 
 
-def build_texts(seed: int) -> Texts:
-    """The pools of one world, without the hostile strings, which are placed apart."""
-    rng = stream(seed, "texts")
-    return Texts(
-        titles=[[quoted(t) for t in words.titles(theme, 240, rng)] for theme in words.THEMES],
-        bodies=[[quoted(t) for t in words.bodies(theme, 160, rng)] for theme in words.THEMES],
-        messages=[quoted(t) for t in words.messages(400, rng)],
-    )
+class Associations:
+    """How accounts stand to repositories, in the platform's words."""
 
+    def __init__(self, world: World) -> None:
+        self.world = world
+        repositories = world.repositories
+        size = np.diff(repositories.pool_start)
+        owner = np.repeat(np.arange(len(repositories)), size)
+        self._contributors = np.unique((owner << 32) + repositories.pool)
 
-# Share of each theme among GitHub threads, cumulative, in percent: bug 43, suggestion 28, ...
-_THEME_EDGES = np.array([43, 71, 86, 91, 100])
+    def of(self, account: Ints, repository: Ints, at: Ints) -> Ints:
+        """Indices into `ASSOCIATIONS` of accounts at times, elementwise.
 
-
-def theme_of(repository: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Planted theme (index into `words.THEMES`) of threads."""
-    hashed = (mixed(repository, number, 11) % np.uint64(100)).astype(np.int64)
-    return np.searchsorted(_THEME_EDGES, hashed, side="right")
-
-
-def _hostile_threads(events: Events) -> dict[tuple[int, int], int]:
-    """Threads with a hostile title: one new issue in a hundred, but each string twice."""
-    opened = np.flatnonzero((events.type == ISSUES) & (events.action == OPENED))
-    count = min(len(opened), max(2 * len(words.HOSTILE), len(opened) // 100))
-    chosen = opened[np.linspace(0, len(opened) - 1, count).astype(np.int64)] if count else opened
-    places = zip(events.repository[chosen].tolist(), events.number[chosen].tolist(), strict=True)
-    return {place: k % len(words.HOSTILE) for k, place in enumerate(places)}
+        `CONTRIBUTOR` is who ever was among the repository's contributors without belonging to
+        its owner; whether that person's first contribution was later is not looked at.
+        """
+        world = self.world
+        pairs = (repository.astype(np.int64) << 32) + account
+        place = np.searchsorted(self._contributors, pairs)
+        place = np.minimum(place, len(self._contributors) - 1)
+        found = (self._contributors[place] == pairs).astype(np.int64)
+        owner = world.repositories.owners_at(repository, at)
+        of_group = owner >= world.accounts.first_organisation
+        inside = world.is_insider(account, repository, at)
+        found = np.where(inside, np.where(of_group, 3, 2), found)
+        return np.where(account == owner, 4, found)
 
 
 class Renderer:
     """Turns events into lines; keeps the fragments of accounts and repositories it has built."""
 
-    def __init__(
-        self, accounts: Accounts, repositories: Repositories, events: Events, seed: int
-    ) -> None:
-        self.accounts = accounts
-        self.repositories = repositories
-        self.events = events
-        self.texts = build_texts(seed)
-        self._shas = stream(seed, "shas").bytes(60 * len(events)).hex()
+    def __init__(self, world: World, history: History) -> None:
+        self.world, self.history = world, history
+        self.accounts, self.repositories = world.accounts, world.repositories
+        self.texts = Texts(world, history)
+        self.associations = Associations(world)
+        self._ids = world.repositories.id.tolist()
         self._actors: dict[int, str] = {}
         self._users: dict[tuple[int, bool], str] = {}
         self._repositories: dict[tuple[int, bool, bool], str] = {}
-        self._created = timestamps(repositories.created_at)
-        self._observed = timestamps(events.created_at[:1])[0] if len(events) else ""
-        self._hostile_threads = _hostile_threads(events)
+        self._names: dict[tuple[int, bool], tuple[str, str]] = {}
+        self._gained: tuple[Ints, Ints] | None = None
+        self._observed = ""
         self._payloads: tuple[Callable[[Row], str], ...] = (
             self._push, self._create, self._delete, self._watch, self._fork, self._issues,
             self._issue_comment, self._pull, self._review, self._review_comment, self._release,
             self._gollum, self._member, self._public, self._commit_comment,
         )  # fmt: skip
 
-    def lines(self, index: Ints, is_new_era: bool, event_id: Ints) -> list[bytes]:
-        """One line (without the line end) for each event of an index, in its order.
+    def lines(
+        self, events: Events, is_new_era: Bools, event_id: Ints, observed_at: int,
+        gained: tuple[Ints, Ints],
+    ) -> list[bytes]:  # fmt: skip
+        """One line (without the line end) for each event, in their order.
 
-        `event_id` is given apart because another recording of an event may carry another id.
+        Args:
+            events: what happened; an event may stand there twice.
+            is_new_era: for each event, whether it has the newer payload shape.
+            event_id: given apart because another recording may carry another id.
+            observed_at: when repositories were looked at for their counts, the start of a day.
+            gained: stars and forks of the flow until then, aligned with the repositories.
         """
-        return [self._line(row).encode() for row in self._rows(index, is_new_era, event_id)]
+        if self._gained is None or self._gained[0] is not gained[0]:
+            self._repositories.clear()
+            self._gained = gained
+            self._observed = timestamps(np.array([observed_at]))[0]
+        for kept in (self._actors, self._users, self._names):
+            if len(kept) > _KEPT_USERS:
+                kept.clear()
+        return [self._line(row).encode() for row in self._rows(events, is_new_era, event_id)]
 
-    def _rows(self, index: Ints, is_new_era: bool, event_id: Ints) -> Iterator["Row"]:
-        events = self.events.taken(index)
-        repository, number = events.repository, events.number
+    def _rows(self, events: Events, is_new_era: Bools, event_id: Ints) -> Iterator["Row"]:
         columns = (
-            events.type, repository, events.actor, events.action, events.thread_kind,
-            number, events.thread_author, events.push_size, events.push_distinct_size,
-            events.push_id, event_id, events.is_new_name, events.variety,
-            theme_of(repository, number), mixed(repository, number, 12),
-            mixed(repository, number, 13),
+            is_new_era, events.type, events.repository, events.actor, events.action,
+            events.thread_kind, events.number, events.thread_author,
+            events.thread_role == OUTSIDER, events.place, events.push_size,
+            events.push_distinct_size, events.push_id, events.merges, event_id, events.is_moved,
+            events.variety,
+            *self._associations(events), self._part_ids(events),
         )  # fmt: skip
-        texts = (timestamps(events.created_at), timestamps(events.thread_created_at))
-        shas = (self._shas[120 * i : 120 * i + 120] for i in index.tolist())
-        for values in zip(*(column.tolist() for column in columns), *texts, shas, strict=True):
-            yield Row(is_new_era, *values)
+        lists = (
+            timestamps(events.created_at), timestamps(events.thread_created_at),
+            timestamps(events.thread_closed_at), timestamps(events.thread_merged_at),
+            *self._thread_texts(events), *self._shas(events),
+            self._listed_commits(events, is_new_era),
+        )  # fmt: skip
+        for values in zip(*(column.tolist() for column in columns), *lists, strict=True):
+            yield Row(*values)
+
+    def _associations(self, events: Events) -> tuple[Ints, Ints]:
+        """Of the actor and of the thread's author, where a payload may tell them."""
+        n = len(events)
+        wants = np.flatnonzero((events.number > 0) | (events.type == COMMIT_COMMENT))
+        repository = events.repository[wants]
+        actor = self.associations.of(events.actor[wants], repository, events.created_at[wants])
+        author = self.associations.of(
+            events.thread_author[wants], repository, events.thread_created_at[wants]
+        )
+        return _scattered(actor, wants, n), _scattered(author, wants, n)
+
+    def _part_ids(self, events: Events) -> Ints:
+        """The id of the comment, review, release or fork that an event brings."""
+        ids = np.zeros(len(events), np.int64)
+        for code, make in (
+            (ISSUE_COMMENT, comment_id), (REVIEW, review_id), (REVIEW_COMMENT, review_comment_id),
+        ):  # fmt: skip
+            mine = np.flatnonzero(events.type == code)
+            ids[mine] = make(events.repository[mine], events.number[mine], events.place[mine])
+        for code, make_part in ((RELEASE, release_id), (COMMIT_COMMENT, commit_comment_id)):
+            mine = np.flatnonzero(events.type == code)
+            ids[mine] = make_part(events.repository[mine], events.place[mine])
+        mine = np.flatnonzero(events.type == FORK)
+        ids[mine] = fork_id(events.repository[mine], events.actor[mine])
+        return ids
+
+    def _thread_texts(self, events: Events) -> tuple[list[Any], ...]:
+        """Title, body, label and comment of each event's thread, and the id of its head's fork."""
+        n, texts = len(events), self.texts
+        wants = np.flatnonzero(
+            (events.number > 0) | np.isin(events.type, (RELEASE, COMMIT_COMMENT))
+        )
+        repository, number = events.repository[wants], events.number[wants]
+        themes = texts.theme(repository, number)
+        kind = events.type[wants]
+        offset = np.where(kind == REVIEW, REVIEW_TEXTS, 0)
+        offset = np.where(kind == REVIEW_COMMENT, REVIEW_COMMENT_TEXTS, offset)
+        comments = texts.comments_at(repository, number, events.place[wants] + offset, themes)
+        forks = fork_id(repository, events.thread_author[wants])
+        return (
+            _selected(texts.titles.json, wants, texts.titles_at(repository, number, themes), n),
+            _selected(texts.bodies.json, wants, texts.bodies_at(repository, number, themes), n),
+            _selected(texts.comments.json, wants, comments, n),
+            _scattered(themes.label, wants, n, -1).tolist(),
+            _scattered(forks, wants, n).tolist(),
+        )
+
+    def _shas(self, events: Events) -> tuple[list[str], ...]:
+        """Of each event the default branch's tip before it, the commit it adds or would add, and
+        for a pull request's event the head of its branch.
+
+        A push shows as head its last commit, and as the one before what it goes on from.
+        """
+        history, repository = self.history, events.repository
+        push = events.type == PUSH
+        known = events.push_size - events.push_distinct_size
+        tip, stock = events.first_position - 1, self.repositories.commit_stock[repository]
+        # What a push lists as known is the end of the history.
+        listed_from = np.where(known > 0, stock - known - 1, tip)
+        before = np.where(push, np.where(events.push_size == 0, tip - 1, listed_from), tip)
+        only_known = (events.push_distinct_size == 0) & (known > 0)
+        last = np.where(only_known, stock - 1, tip + events.push_distinct_size)
+        after = np.where(push, last, tip + 1)
+        heads = [""] * len(events)
+        pulls = np.flatnonzero((events.thread_kind == PULL_THREAD) & (events.type != PUSH))
+        shas = head_shas(self.world.seed, repository[pulls], events.number[pulls])
+        for k, sha in zip(pulls.tolist(), shas, strict=True):
+            heads[k] = sha
+        return history.shas(repository, before), history.shas(repository, after), heads
+
+    def _listed_commits(self, events: Events, is_new_era: Bools) -> list[list["Commit"]]:
+        """At most 20 commits of each push of the older era, the head last; those that the
+        repository knew come first."""
+        commits: list[list[Commit]] = [[] for _ in range(len(events))]
+        pushes = np.flatnonzero((events.type == PUSH) & ~is_new_era & (events.push_size > 0))
+        size, fresh = events.push_size[pushes], events.push_distinct_size[pushes]
+        count = np.minimum(size, LISTED_COMMITS)
+        push = np.repeat(pushes, count)
+        # Places count back from the last commit of the push.
+        back = np.repeat(np.cumsum(count), count) - np.arange(len(push)) - 1
+        is_fresh = back < np.repeat(fresh, count)
+        repository = events.repository[push]
+        first = events.first_position[push] + events.push_distinct_size[push]
+        stock = self.repositories.commit_stock[repository] + events.push_distinct_size[push]
+        position = np.where(is_fresh, first, stock) - 1 - back
+        person, linked = self._authors(events, push, position, is_fresh)
+        places = self.texts.messages_at(repository, position)
+        messages = [self.texts.messages.json[place] for place in places.tolist()]
+        # The history has merges, whose messages are in no pool.
+        old = np.flatnonzero(~is_fresh)
+        known_messages = self.texts.messages_of(repository[old], position[old])
+        for k, text in zip(old.tolist(), known_messages, strict=True):
+            messages[k] = quoted(text)
+        for k, sha, who, known, message, distinct in zip(
+            push.tolist(), self.history.shas(repository, position), person.tolist(),
+            linked.tolist(), messages, is_fresh.tolist(), strict=True,
+        ):  # fmt: skip
+            commits[k].append(Commit(sha, who, known, message, distinct))
+        return commits
+
+    def _authors(
+        self, events: Events, push: Ints, position: Ints, is_fresh: Bools
+    ) -> tuple[Ints, Bools]:
+        """Who wrote each commit, and whether its address is the account's."""
+        repository = events.repository[push]
+        merged = events.merges[push] > 0
+        person = np.where(merged, events.thread_author[push], events.actor[push])
+        own = position - self.repositories.inherited_count[repository]
+        linked = ~self.history.timeline.is_unlinked(repository, own)
+        old = np.flatnonzero(~is_fresh)
+        if len(old):
+            commits = self.history.commits_at(repository[old], position[old])
+            person[old], linked[old] = commits.person, commits.author >= 0
+        return person, linked
 
     def _line(self, row: "Row") -> str:
-        repositories, accounts = self.repositories, self.accounts
-        full = (repositories.new_name if row.is_new_name else repositories.name)[row.repository]
-        row.full = encode_basestring(full)[1:-1]
+        row.full, organisation = self._name(row.repository, row.is_moved)
         row.api = f"{API}/repos/{row.full}"
         row.web = f"{WEB}/{row.full}"
-        owner = int(repositories.owner[row.repository])
-        organisation = ""
-        if owner >= accounts.first_organisation:
-            account, login = accounts.id[owner], accounts.login[owner]
-            organisation = (
-                f',"org":{{"id":{account},"login":"{login}","gravatar_id":"",'
-                f'"url":"{API}/orgs/{login}",'
-                f'"avatar_url":"https://avatars.githubusercontent.com/u/{account}?"}}'
-            )
         return (
             f'{{"id":"{row.event_id}","type":"{TYPES[row.type]}","actor":{self._actor(row.actor)},'
-            f'"repo":{{"id":{repositories.id[row.repository]},"name":"{row.full}",'
+            f'"repo":{{"id":{self._ids[row.repository]},"name":"{row.full}",'
             f'"url":"{row.api}"}},"payload":{{{self._payloads[row.type](row)}}},"public":true,'
             f'"created_at":"{row.created_at}"{organisation}}}'
         )
+
+    def _owner(self, repository: int, is_moved: bool) -> int:
+        new_owner = int(self.repositories.new_owner[repository])
+        return (
+            new_owner if is_moved and new_owner >= 0 else int(self.repositories.owner[repository])
+        )
+
+    def _name(self, repository: int, is_moved: bool) -> tuple[str, str]:
+        """The escaped full name at the time, and `org` where an organisation owns it."""
+        found = self._names.get((repository, is_moved))
+        if found is None:
+            repositories, accounts = self.repositories, self.accounts
+            full = (repositories.new_name if is_moved else repositories.name)[repository]
+            owner = self._owner(repository, is_moved)
+            organisation = ""
+            if owner >= accounts.first_organisation:
+                account, login = accounts.id[owner], accounts.login[owner]
+                organisation = (
+                    f',"org":{{"id":{account},"login":"{login}","gravatar_id":"",'
+                    f'"url":"{API}/orgs/{login}",'
+                    f'"avatar_url":"https://avatars.githubusercontent.com/u/{account}?"}}'
+                )
+            found = encode_basestring(full)[1:-1], organisation
+            self._names[repository, is_moved] = found
+        return found
 
     def _actor(self, index: int) -> str:
         if index not in self._actors:
@@ -218,23 +389,24 @@ class Renderer:
         return self._users[key]
 
     def _repository(self, row: "Row") -> str:
-        key = (row.repository, row.is_new_name, row.is_new_era)
+        key = (row.repository, row.is_moved, row.is_new_era)
         if key not in self._repositories:
             i, repositories = row.repository, self.repositories
             language = int(repositories.language[i])
+            assert self._gained is not None
+            stars, forks = (int(gained[i]) for gained in self._gained)
             self._repositories[key] = self._repository_text(
-                row, self._observed, int(repositories.id[i]), row.full, int(repositories.owner[i]),
-                bool(repositories.is_fork[i]), self._created[i],
+                row, self._observed, self._ids[i], row.full, self._owner(i, row.is_moved),
+                bool(repositories.is_fork[i]), timestamps(repositories.created_at[i : i + 1])[0],
                 "null" if language < 0 else f'"{words.LANGUAGES[language]}"',
-                int(repositories.star_stock[i]), int(repositories.fork_stock[i]),
+                int(repositories.star_stock[i]) + stars, int(repositories.fork_stock[i]) + forks,
                 int(repositories.issue_stock[i]) // 5, "",
             )  # fmt: skip
         return self._repositories[key]
 
-    def _forkee(self, row: "Row", owner: int, created_at: str) -> str:
+    def _forkee(self, row: "Row", number: int, owner: int, created_at: str) -> str:
         """A fork of the event's repository in an account's name."""
         name = row.full.split("/", 1)[1]
-        number = 1_070_000_000 + row.variety % 30_000_000
         full = f"{self.accounts.login[owner]}/{name}"
         public = "" if row.is_new_era else ',"public":true'
         return self._repository_text(
@@ -276,39 +448,32 @@ class Renderer:
         )
 
     def _push(self, row: "Row") -> str:
-        head, before = row.shas[:40], row.shas[40:80]
-        ref = _branch(row) if row.variety % 5 == 0 else "main"
-        common = f'"repository_id":{self.repositories.id[row.repository]},"push_id":{row.push_id},'
-        place = f'"ref":"refs/heads/{ref}","head":"{head}","before":"{before}"'
+        # A push that brings nothing new, and one in five others, goes to another branch.
+        aside = row.distinct_size == 0 or (row.variety % 5 == 0 and not row.merges)
+        ref = _branch(row) if aside else "main"
+        common = f'"repository_id":{self._ids[row.repository]},"push_id":{row.push_id},'
+        place = f'"ref":"refs/heads/{ref}","head":"{row.after}","before":"{row.before}"'
         if row.is_new_era:
             return common + place
+        commits = ",".join(
+            f'{{"sha":"{c.sha}","author":{self._author(c)},"message":{c.message},'
+            f'"distinct":{"true" if c.is_distinct else "false"},'
+            f'"url":"{row.api}/commits/{c.sha}"}}'
+            for c in row.commits
+        )
         return (
             f'{common}"size":{row.size},"distinct_size":{row.distinct_size},{place},'
-            f'"commits":[{self._commits(row, head)}]'
+            f'"commits":[{commits}]'
         )
 
-    def _commits(self, row: "Row", head: str) -> str:
-        """At most 20 commits, the head last; those not distinct come first."""
-        listed = min(row.size, LISTED_COMMITS)
-        known = row.size - row.distinct_size
-        author = self._author(row.actor)
-        commits = []
-        for k in range(listed):
-            sha = f"{(row.variety * (k + 3)) % (1 << 64):016x}{head[16:]}"
-            sha = head if k == listed - 1 else sha
-            message = self.texts.messages[(row.variety >> 8) % 400 - k]
-            if k == 0 and row.variety % HOSTILE_ONE_IN == 9:
-                hostile = row.variety // HOSTILE_ONE_IN
-                message = quoted(words.HOSTILE[hostile % len(words.HOSTILE)])
-            commits.append(
-                f'{{"sha":"{sha}","author":{author},"message":{message},'
-                f'"distinct":{"false" if k < known else "true"},"url":"{row.api}/commits/{sha}"}}'
-            )
-        return ",".join(commits)
-
-    def _author(self, index: int) -> str:
+    def _author(self, commit: "Commit") -> str:
+        """Name and obfuscated address; an address that no account has is another of the person."""
+        index = commit.person
         name = words.HOSTILE[8] if index == 11 else self.accounts.name[index]
-        return f'{{"email":"{self.accounts.email[index]}","name":{quoted(name)}}}'
+        email = self.accounts.email[index]
+        if not commit.is_linked:
+            email = email.split("@", 1)[0] + "@home.example"
+        return f'{{"email":"{email}","name":{quoted(name)}}}'
 
     def _create(self, row: "Row") -> str:
         ref_type = ("branch", "branch", "tag", "repository")[row.variety & 3]
@@ -331,7 +496,7 @@ class Renderer:
 
     def _fork(self, row: "Row") -> str:
         action = '"action":"forked",' if row.is_new_era else ""
-        return f'{action}"forkee":{self._forkee(row, row.actor, row.created_at)}'
+        return f'{action}"forkee":{self._forkee(row, row.part_id, row.actor, row.created_at)}'
 
     def _public(self, _row: "Row") -> str:
         return ""
@@ -345,27 +510,8 @@ class Renderer:
         action = "created" if row.variety & 1 else "edited"
         return (
             f'"pages":[{{"page_name":"{page}","title":"{page.replace("-", " ")}","summary":null,'
-            f'"action":"{action}","sha":"{row.shas[:40]}","html_url":"{row.web}/wiki/{page}"}}]'
+            f'"action":"{action}","sha":"{row.before}","html_url":"{row.web}/wiki/{page}"}}]'
         )
-
-    def _title(self, row: "Row") -> str:
-        hostile = self._hostile_threads.get((row.repository, row.number))
-        if hostile is not None:
-            return quoted(words.HOSTILE[hostile])
-        return self.texts.titles[row.theme][row.title_hash % 240]
-
-    def _body(self, row: "Row") -> str:
-        return self.texts.bodies[row.theme][row.body_hash % 160]
-
-    def _association(self, row: "Row", account: int) -> str:
-        """As the platform says it: the owner, a member, a contributor or nobody."""
-        repositories = self.repositories
-        start, end = repositories.pool_start[row.repository : row.repository + 2].tolist()
-        if account == int(repositories.owner[row.repository]):
-            return "OWNER"
-        if account in repositories.pool[start:end]:
-            return "MEMBER" if account % 3 == 0 else "CONTRIBUTOR"
-        return "NONE"
 
     def _issues(self, row: "Row") -> str:
         return f'"action":"{ACTIONS[row.action]}","issue":{self._issue(row)}'
@@ -376,11 +522,11 @@ class Renderer:
         is_pull = row.thread_kind == PULL_THREAD
         url = f"{row.api}/issues/{row.number}"
         page = f"{row.web}/{'pull' if is_pull else 'issues'}/{row.number}"
-        number = row.thread_id + 1_500_000_000
-        is_closed = row.action == CLOSED
-        comments = row.variety % 9 + (row.type != ISSUES)
-        closed_at = f'"{row.created_at}"' if is_closed else "null"
-        association = self._association(row, row.thread_author)
+        number = thread_id(row.repository, row.number)
+        is_closed = row.closed_at != NEVER
+        comments = row.place + (row.type == ISSUE_COMMENT)
+        closed_at = f'"{row.closed_at}"' if is_closed else "null"
+        association = ASSOCIATIONS[row.author_association]
         pull = (
             f'"pull_request":{{"url":"{row.api}/pulls/{row.number}","html_url":"{page}",'
             f'"diff_url":"{page}.diff","patch_url":"{page}.patch"}},'
@@ -397,18 +543,17 @@ class Renderer:
             f'{{"url":"{url}","repository_url":"{row.api}","labels_url":"{url}/labels{{/name}}",'
             f'"comments_url":"{url}/comments","events_url":"{url}/events","html_url":"{page}",'
             f'"id":{number},"node_id":"{_node_id("Issue", number)}","number":{row.number},'
-            f'"title":{self._title(row)},"user":{self._user(row.thread_author, new)},'
+            f'"title":{row.title},"user":{self._user(row.thread_author, new)},'
             f'"labels":{self._labels(row)},"state":"{"closed" if is_closed else "open"}",'
             f'"locked":false,{assignee}"assignees":[],"milestone":null,"comments":{comments},'
             f'"created_at":"{row.thread_created_at}","updated_at":"{row.created_at}",'
-            f'"closed_at":{closed_at},{before}{pull}"body":{self._body(row)}{after}}}'
+            f'"closed_at":{closed_at},{before}{pull}"body":{row.body}{after}}}'
         )
 
     def _labels(self, row: "Row") -> str:
-        if row.theme > 1 or row.number % 3 == 0:
+        if row.label < 0:
             return "[]"
-        name = ("bug", "enhancement")[row.theme]
-        number = row.repository * 100 + row.theme + 1_000_000
+        name, number = words.LABELS[row.label], label_id(row.repository, row.label)
         return (
             f'[{{"id":{number},"node_id":"{_node_id("Label", number)}",'
             f'"url":"{row.api}/labels/{name}","name":"{name}","color":"d73a4a","default":true,'
@@ -417,21 +562,20 @@ class Renderer:
 
     def _issue_comment(self, row: "Row") -> str:
         new = row.is_new_era
-        number = 3_300_000_000 + row.variety % 900_000_000
+        number = row.part_id
         kind = "pull" if row.thread_kind == PULL_THREAD else "issues"
-        association = "" if new else f'"author_association":"{self._association(row, row.actor)}",'
+        association = (
+            "" if new else f'"author_association":"{ASSOCIATIONS[row.actor_association]}",'
+        )
         comment = (
             f'{{"url":"{row.api}/issues/comments/{number}",'
             f'"html_url":"{row.web}/{kind}/{row.number}#issuecomment-{number}",'
             f'"issue_url":"{row.api}/issues/{row.number}","id":{number},'
             f'"node_id":"{_node_id("IssueComment", number)}","user":{self._user(row.actor, new)},'
             f'"created_at":"{row.created_at}","updated_at":"{row.created_at}",{association}'
-            f'"body":{self._comment_body(row)},"performed_via_github_app":null}}'
+            f'"body":{row.comment},"performed_via_github_app":null}}'
         )
         return f'"action":"created","issue":{self._issue(row)},"comment":{comment}'
-
-    def _comment_body(self, row: "Row") -> str:
-        return self.texts.bodies[row.theme][(row.variety >> 5) % 160]
 
     def _pull(self, row: "Row") -> str:
         action = ACTIONS[row.action]
@@ -442,50 +586,47 @@ class Renderer:
 
     def _head(self, row: "Row") -> tuple[str, int, int | None]:
         """Branch and owner of a pull request's head, and the owner of the fork it comes from."""
-        owner = int(self.repositories.owner[row.repository])
-        outside = self._association(row, row.thread_author) == "NONE"
-        outside = outside and row.thread_author < self.accounts.person_count
-        branch = f"patch-{row.number}"
-        return (branch, row.thread_author, row.thread_author) if outside else (branch, owner, None)
+        branch = f"{words.compound(row.number * 31 + row.repository)}-{row.number}"
+        if row.is_from_fork:
+            return branch, row.thread_author, row.thread_author
+        return branch, self._owner(row.repository, row.is_moved), None
 
     def _slim(self, row: "Row") -> str:
         """The five keys that are left of a pull request in the newer era."""
         branch, _, fork_owner = self._head(row)
         name = row.full.split("/", 1)[1]
-        number = int(self.repositories.id[row.repository])
+        number = self._ids[row.repository]
         base = f'{{"id":{number},"url":"{row.api}","name":"{name}"}}'
         head = base
         if fork_owner is not None:
             url = f"{API}/repos/{self.accounts.login[fork_owner]}/{name}"
-            fork = 1_070_000_000 + row.thread_id % 30_000_000
-            head = f'{{"id":{fork},"url":"{url}","name":"{name}"}}'
+            head = f'{{"id":{row.head_fork_id},"url":"{url}","name":"{name}"}}'
         return (
-            f'{{"url":"{row.api}/pulls/{row.number}","id":{row.thread_id},"number":{row.number},'
-            f'"head":{{"ref":"{branch}","sha":"{row.shas[:40]}","repo":{head}}},'
-            f'"base":{{"ref":"main","sha":"{row.shas[40:80]}","repo":{base}}}}}'
+            f'{{"url":"{row.api}/pulls/{row.number}","id":{row.pull_id},"number":{row.number},'
+            f'"head":{{"ref":"{branch}","sha":"{row.head}","repo":{head}}},'
+            f'"base":{{"ref":"main","sha":"{row.before}","repo":{base}}}}}'
         )
 
     def _whole(self, row: "Row", with_counts: bool) -> str:
         """A pull request of the older era: 48 keys with the counts, as PullRequestEvent has it."""
         api, page = f"{row.api}/pulls/{row.number}", f"{row.web}/pull/{row.number}"
         issue = f"{row.api}/issues/{row.number}"
-        is_merged = row.action == MERGED
-        is_closed = is_merged or row.action == CLOSED
-        closed_at = f'"{row.created_at}"' if is_closed else "null"
-        merged_at = f'"{row.created_at}"' if is_merged else "null"
+        is_merged, is_closed = row.merged_at != NEVER, row.closed_at != NEVER
+        closed_at = f'"{row.closed_at}"' if is_closed else "null"
+        merged_at = f'"{row.merged_at}"' if is_merged else "null"
         # The platform tries the merge of an open pull request and tells the result's commit.
-        merge_sha = "null" if row.action == OPENED else f'"{row.shas[80:]}"'
-        head_sha, base_sha = row.shas[:40], row.shas[40:80]
+        merge_sha = "null" if row.action == OPENED else f'"{row.after}"'
+        head_sha, base_sha = row.head, row.before
         statuses = f"{row.api}/statuses/{head_sha}"
-        node = _node_id("PullRequest", row.thread_id)
+        node = _node_id("PullRequest", row.pull_id)
         counts = self._counts(row) if with_counts else ""
         return (
-            f'{{"url":"{api}","id":{row.thread_id},"node_id":"{node}",'
+            f'{{"url":"{api}","id":{row.pull_id},"node_id":"{node}",'
             f'"html_url":"{page}","diff_url":"{page}.diff","patch_url":"{page}.patch",'
             f'"issue_url":"{issue}","number":{row.number},'
             f'"state":"{"closed" if is_closed else "open"}","locked":false,'
-            f'"title":{self._title(row)},"user":{self._user(row.thread_author, False)},'
-            f'"body":{self._body(row)},"created_at":"{row.thread_created_at}",'
+            f'"title":{row.title},"user":{self._user(row.thread_author, False)},'
+            f'"body":{row.body},"created_at":"{row.thread_created_at}",'
             f'"updated_at":"{row.created_at}","closed_at":{closed_at},"merged_at":{merged_at},'
             f'"merge_commit_sha":{merge_sha},"assignee":null,"assignees":[],'
             f'"requested_reviewers":[],"requested_teams":[],"labels":{self._labels(row)},'
@@ -499,16 +640,17 @@ class Renderer:
             f'"review_comments":{{"href":"{api}/comments"}},'
             f'"review_comment":{{"href":"{row.api}/pulls/comments{{/number}}"}},'
             f'"commits":{{"href":"{api}/commits"}},"statuses":{{"href":"{statuses}"}}}},'
-            f'"author_association":"{self._association(row, row.thread_author)}",'
+            f'"author_association":"{ASSOCIATIONS[row.author_association]}",'
             f'"auto_merge":null,"active_lock_reason":null{counts}}}'
         )
 
     def _ends(self, row: "Row", head_sha: str, base_sha: str) -> str:
         branch, head_owner, fork_owner = self._head(row)
-        base_owner = int(self.repositories.owner[row.repository])
-        base = self._repository(row)
-        head = base if fork_owner is None else self._forkee(row, fork_owner, row.created_at)
-        head = head.removesuffix(',"public":true}') + "}" if fork_owner is not None else head
+        base_owner = self._owner(row.repository, row.is_moved)
+        head = base = self._repository(row)
+        if fork_owner is not None:
+            head = self._forkee(row, row.head_fork_id, fork_owner, row.thread_created_at)
+            head = head.removesuffix(',"public":true}') + "}"
         logins = self.accounts.login
         return (
             f'"head":{{"label":"{logins[head_owner]}:{branch}","ref":"{branch}","sha":"{head_sha}",'
@@ -523,8 +665,8 @@ class Renderer:
         v = row.variety
         return (
             f',"merged":{"true" if is_merged else "false"},"mergeable":null,"rebaseable":null,'
-            f'"mergeable_state":"unknown","merged_by":{merger},"comments":{v % 6},'
-            f'"review_comments":{v % 4},"maintainer_can_modify":false,"commits":{v % 7 + 1},'
+            f'"mergeable_state":"unknown","merged_by":{merger},"comments":{row.place},'
+            f'"review_comments":{v % 4},"maintainer_can_modify":false,"commits":1,'
             f'"additions":{v % 911 + 1},"deletions":{v % 211},"changed_files":{v % 13 + 1}'
         )
 
@@ -533,17 +675,18 @@ class Renderer:
 
     def _review(self, row: "Row") -> str:
         new = row.is_new_era
-        number = 2_900_000_000 + row.variety % 300_000_000
+        number = row.part_id
         page = f"{row.web}/pull/{row.number}#pullrequestreview-{number}"
         pull = f"{row.api}/pulls/{row.number}"
-        state = ("commented", "approved", "changes_requested", "approved")[row.variety & 3]
-        body = "null" if row.variety & 4 else self._comment_body(row)
-        association = "" if new else f'"author_association":"{self._association(row, row.actor)}",'
+        state = REVIEW_STATES[row.variety % 3].lower()
+        association = (
+            "" if new else f'"author_association":"{ASSOCIATIONS[row.actor_association]}",'
+        )
         return (
             f'"action":"created","review":{{"id":{number},'
             f'"node_id":"{_node_id("PullRequestReview", number)}",'
-            f'"user":{self._user(row.actor, new)},"body":{body},'
-            f'"commit_id":"{row.shas[:40]}","submitted_at":"{row.created_at}",'
+            f'"user":{self._user(row.actor, new)},"body":{row.comment},'
+            f'"commit_id":"{row.head}","submitted_at":"{row.created_at}",'
             f'"state":"{state}","html_url":"{page}","pull_request_url":"{pull}",{association}'
             f'"_links":{{"html":{{"href":"{page}"}},"pull_request":{{"href":"{pull}"}}}}}},'
             f'"pull_request":{self._pull_for_review(row)}'
@@ -551,19 +694,22 @@ class Renderer:
 
     def _review_comment(self, row: "Row") -> str:
         new = row.is_new_era
-        number = 2_200_000_000 + row.variety % 300_000_000
+        number = row.part_id
         url = f"{row.api}/pulls/comments/{number}"
         page = f"{row.web}/pull/{row.number}#discussion_r{number}"
         pull = f"{row.api}/pulls/{row.number}"
-        line = row.variety % 400 + 1
-        association = "" if new else f'"author_association":"{self._association(row, row.actor)}",'
+        review_of = review_id(row.repository, row.number, row.place)
+        line = row.place % 40 + 1
+        association = (
+            "" if new else f'"author_association":"{ASSOCIATIONS[row.actor_association]}",'
+        )
         return (
-            f'"action":"created","comment":{{"url":"{url}","pull_request_review_id":{number + 9},'
+            f'"action":"created","comment":{{"url":"{url}","pull_request_review_id":{review_of},'
             f'"id":{number},"node_id":"{_node_id("PullRequestReviewComment", number)}",'
             f'"diff_hunk":"@@ -{line},3 +{line},4 @@","path":"src/main.py","position":{line},'
-            f'"original_position":{line},"commit_id":"{row.shas[:40]}",'
-            f'"original_commit_id":"{row.shas[:40]}","user":{self._user(row.actor, new)},'
-            f'"body":{self._comment_body(row)},"created_at":"{row.created_at}",'
+            f'"original_position":{line},"commit_id":"{row.head}",'
+            f'"original_commit_id":"{row.head}","user":{self._user(row.actor, new)},'
+            f'"body":{row.comment},"created_at":"{row.created_at}",'
             f'"updated_at":"{row.created_at}","html_url":"{page}","pull_request_url":"{pull}",'
             f'{association}"_links":{{"self":{{"href":"{url}"}},"html":{{"href":"{page}"}},'
             f'"pull_request":{{"href":"{pull}"}}}},"start_line":null,"original_start_line":null,'
@@ -573,13 +719,13 @@ class Renderer:
 
     def _release(self, row: "Row") -> str:
         new = row.is_new_era
-        number = 250_000_000 + row.variety % 40_000_000
+        number = row.part_id
         v = row.variety
         tag = f"v{v % 5}.{v // 5 % 20}.{v // 100 % 10}"
         url = f"{row.api}/releases/{number}"
         immutable = '"immutable":false,' if new else ""
         updated = f'"updated_at":"{row.created_at}",' if new else ""
-        body = self._comment_body(row)
+        body = row.comment
         return (
             f'"action":"published","release":{{"url":"{url}","assets_url":"{url}/assets",'
             f'"upload_url":"https://uploads.github.com/repos/{row.full}/releases/{number}/assets'
@@ -595,22 +741,36 @@ class Renderer:
 
     def _commit_comment(self, row: "Row") -> str:
         new = row.is_new_era
-        number = 160_000_000 + row.variety % 9_000_000
-        sha = row.shas[:40]
+        number = row.part_id
+        sha = row.before
         return (
             f'"comment":{{"url":"{row.api}/comments/{number}",'
             f'"html_url":"{row.web}/commit/{sha}#commitcomment-{number}","id":{number},'
             f'"node_id":"{_node_id("CommitComment", number)}","user":{self._user(row.actor, new)},'
             f'"position":null,"line":null,"path":null,"commit_id":"{sha}",'
             f'"created_at":"{row.created_at}","updated_at":"{row.created_at}",'
-            f'"author_association":"{self._association(row, row.actor)}",'
-            f'"body":{self._comment_body(row)}}}'
+            f'"author_association":"{ASSOCIATIONS[row.actor_association]}",'
+            f'"body":{row.comment}}}'
         )
 
 
 @dataclass(slots=True)
+class Commit:
+    """A commit as a push of the older era lists it; `message` is a JSON string."""
+
+    sha: str
+    person: int
+    is_linked: bool
+    message: str
+    is_distinct: bool
+
+
+@dataclass(slots=True)
 class Row:
-    """One event as plain Python values, and the names under which it appears."""
+    """One event as plain Python values, and the names under which it appears.
+
+    `title`, `body` and `comment` are JSON strings; times that are not are `NEVER`.
+    """
 
     is_new_era: bool
     type: int
@@ -620,26 +780,38 @@ class Row:
     thread_kind: int
     number: int
     thread_author: int
+    is_from_fork: bool
+    place: int
     size: int
     distinct_size: int
     push_id: int
+    merges: int
     event_id: int
-    is_new_name: bool
+    is_moved: bool
     variety: int
-    theme: int
-    title_hash: int
-    body_hash: int
+    actor_association: int
+    author_association: int
+    part_id: int
     created_at: str
     thread_created_at: str
-    shas: str
+    closed_at: str
+    merged_at: str
+    title: str
+    body: str
+    comment: str
+    label: int
+    head_fork_id: int
+    before: str
+    after: str
+    head: str
+    commits: list[Commit]
     full: str = ""
     api: str = ""
     web: str = ""
 
     @property
-    def thread_id(self) -> int:
-        """Unique for a thread; the issue behind a pull request has an id of its own."""
-        return 1_500_000_000 + self.repository * 100_000 + self.number
+    def pull_id(self) -> int:
+        return int(pull_id(self.repository, self.number))
 
 
 _NEW_ISSUE_BEFORE_BODY = (
@@ -656,6 +828,12 @@ def _new_issue_after_body(url: str) -> str:
         f'"hooray":0,"confused":0,"heart":0,"rocket":0,"eyes":0}},"timeline_url":"{url}/timeline",'
         f'"performed_via_github_app":null,"state_reason":null,"pinned_comment":null'
     )
+
+
+def _association(row: Row) -> str:
+    """The actor's association to the repository, which the newer era does not tell."""
+    said = ASSOCIATIONS[row.actor_association]
+    return "" if row.is_new_era else f'"author_association":"{said}",'
 
 
 def _licence(index: int) -> str:
