@@ -1,11 +1,56 @@
-"""What several test files share: where the real data lies."""
+"""What all test files share: where the real data lies, and the guard against the network."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+GUARD = ROOT / "tests" / "guard"
+sys.path.insert(0, str(GUARD))
+
+import network_guard  # noqa: E402
+
+# Read when the client is imported, which test files do before any fixture: otherwise it asks
+# huggingface.co who its caller is, whatever its endpoint.
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+class Guard:
+    """The tries to reach the network, of this process and of those that it started."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+
+    def take(self) -> list[str]:
+        """The tries since the last call."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        self.log.unlink()
+        return lines
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
+    """Nothing but loopback, here and in child processes."""
+    guard = Guard(tmp_path_factory.mktemp("guard") / "network.log")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(network_guard.LOG_VARIABLE, str(guard.log))
+        patch.setenv("PYTHONPATH", str(GUARD), prepend=os.pathsep)
+        network_guard.install()
+        yield guard
+        network_guard.suspend()
+
+
+@pytest.fixture(autouse=True)
+def no_network(network_log: Guard) -> Iterator[None]:
+    """Fails the test that reached for the network, also where something caught the exception."""
+    yield
+    tries = network_log.take()
+    assert not tries, f"the network was reached for: {tries}"
 
 
 @pytest.fixture(scope="session")
