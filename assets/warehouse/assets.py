@@ -26,6 +26,7 @@ from dagster_dbt import (
 from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 from packaging.version import Version
 
+from assets.warehouse.lineage import Columns, LineageStore
 from orchestration import keys, metadata
 from orchestration.partitions import backfill_policy, days_of
 from orchestration.resources import Installation, retry_policy, told_to_dagster
@@ -38,6 +39,7 @@ PREVIEWED_COLUMNS = 8
 # DuckDB stores tables in blocks of this size.
 BLOCK_BYTES = 262_144
 STORED = {"table", "incremental", "seed"}
+LINEAGE = "dagster/column_lineage"
 PARTIAL_PARSE = "partial_parse.msgpack"
 CHECK_EVENTS = (dg.AssetCheckResult, dg.AssetCheckEvaluation)
 
@@ -160,7 +162,8 @@ def _build(
             target_path=target,
         )
         days = " to ".join(day.isoformat() for day in window) if window else "all"
-        yield from _events(build, settings.warehouse_path, f"archive file days: {days}")
+        lineage = LineageStore(settings.dbt_dir.resolve(), build.manifest)
+        yield from _events(build, settings.warehouse_path, lineage, f"archive file days: {days}")
 
 
 def _know_what_was_parsed(manifest: Path, target: Path) -> None:
@@ -171,7 +174,9 @@ def _know_what_was_parsed(manifest: Path, target: Path) -> None:
         shutil.copyfile(parsed, target / PARTIAL_PARSE)
 
 
-def _events(build: DbtCliInvocation, warehouse: Path, window: str) -> Iterator[Any]:
+def _events(
+    build: DbtCliInvocation, warehouse: Path, lineage: LineageStore, window: str
+) -> Iterator[Any]:
     """What dbt made, with rows, columns, their lineage and a preview; then what it tested.
 
     The library would look up columns for the event of every test as well, and those of a parent
@@ -190,12 +195,54 @@ def _events(build: DbtCliInvocation, warehouse: Path, window: str) -> Iterator[A
     build.postprocessing_threadpool_num_threads = 1
     if build.adapter is not None:
         build.adapter.get_columns_in_relation = cache(build.adapter.get_columns_in_relation)
-    described = list(DbtEventIterator(iter(made), build).fetch_row_counts().fetch_column_metadata())
+    described = _described(build, lineage, made)
     for event, preview in zip(described, _previews(warehouse, build, described), strict=True):
         yield event.with_metadata({**event.metadata, "window": window, **preview})
     yield from tested
     if failure is not None:
         raise failure
+
+
+def _described(build: DbtCliInvocation, lineage: LineageStore, made: Sequence[Any]) -> list[Any]:
+    """The events with row counts, columns and lineage, worked out where it is not known."""
+    described: dict[str, Any] = {}
+    for is_known in (True, False):
+        events = [event for event in made if (_model(event) in lineage.known) == is_known]
+        counted = DbtEventIterator(iter(events), build).fetch_row_counts()
+        for event in counted.fetch_column_metadata(with_column_lineage=not is_known):
+            told = _told(lineage.known[_model(event)]) if is_known else {}
+            described[_model(event)] = event.with_metadata({**event.metadata, **told})
+        if not is_known:
+            values = {m: described[m].metadata.get(LINEAGE) for m in map(_model, events)}
+            lineage.learn(
+                {
+                    model: _plain(value)
+                    for model, value in values.items()
+                    if isinstance(value, dg.TableColumnLineageMetadataValue)
+                }
+            )
+    return [described[_model(event)] for event in made]
+
+
+def _told(columns: Columns) -> dict[str, dg.MetadataValue[Any]]:
+    """Lineage that is known as metadata."""
+    deps = {
+        column: [dg.TableColumnDep(dg.AssetKey(key), name) for key, name in parents]
+        for column, parents in columns.items()
+    }
+    return {LINEAGE: dg.MetadataValue.column_lineage(dg.TableColumnLineage(deps))}
+
+
+def _plain(value: dg.TableColumnLineageMetadataValue) -> Columns:
+    """Lineage that was worked out, to be kept."""
+    return {
+        column: [(list(parent.asset_key.path), parent.column_name) for parent in parents]
+        for column, parents in value.column_lineage.deps_by_column.items()
+    }
+
+
+def _model(event: Any) -> str:
+    return str(event.metadata["unique_id"].value)
 
 
 def _previews(
@@ -205,7 +252,7 @@ def _previews(
     if not events:
         return []
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        nodes = [build.manifest["nodes"][event.metadata["unique_id"].value] for event in events]
+        nodes = [build.manifest["nodes"][_model(event)] for event in events]
         return [_preview(connection, node) for node in nodes]
 
 
