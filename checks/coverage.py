@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from assets.github.ingest import LOADED, partition_of
+from assets.huggingface.normalise import API, COMMITS
 from assets.huggingface.snapshot import LOADED as HUB_LOADED
 from assets.publish.snapshot import DATABASE_NAME, PUBLISHED_TABLES
 from checks.outcome import CheckOutcome, Row, Severity, failed, first_rows, listed, passed
@@ -111,7 +112,7 @@ def hub_rows(
         return failed(name, "warn", told, **numbers)
     earlier = [_observation(lake, table, day) for day in reversed(days[:-1])]
     previous = next((one for one in earlier if one["kind"] == newest["kind"]), None)
-    if previous is None or "limited" in newest["kind"]:
+    if previous is None or newest["kind"] & {"limited", "changed only"}:
         return passed(name, f"{newest['rows']} rows, nothing to compare with", **numbers)
     numbers |= {"previous_rows": previous["rows"], "previous_on": previous["day"].isoformat()}
     if newest["rows"] < least_share * previous["rows"]:
@@ -264,6 +265,9 @@ def _observation(lake: Lake, table: str, day: date) -> dict[str, Any]:
     kind = {str(entry.get("source_form")) for entry in loaded}
     if any(_is_limited(entry) for entry in loaded):
         kind.add("limited")
+    if table == COMMITS and API in kind:
+        # The API's commits of a night are those of the repositories that have changed.
+        kind.add("changed only")
     return {
         "day": day,
         "rows": sum(entry["row_count"] for entry in loaded),

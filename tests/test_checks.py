@@ -439,6 +439,14 @@ def test_hub_rows_of_another_kind_are_not_compared(lake: Lake) -> None:
     assert coverage.hub_rows(lake, "models").passed
 
 
+def test_commits_of_the_api_are_those_of_what_changed(lake: Lake) -> None:
+    for form, is_compared in (("api", False), ("api_dump", True)):
+        add_observation(lake, DAY, 100, source_form=form, table="commits")
+        add_observation(lake, DAY + timedelta(days=1), 10, source_form=form, table="commits")
+        outcome = coverage.hub_rows(lake, "commits")
+        assert outcome.passed is not is_compared
+
+
 # Warehouse
 
 ACTIVITY: dict[str, Any] = {

@@ -229,6 +229,15 @@ def test_hostile_histories_are_quarantined_by_item(lake: Lake, hub: Hub) -> None
     assert list(lake.root.rglob("*.lines.jsonl"))
 
 
+def test_an_act_with_a_nul_in_its_text_counts(lake: Lake, hub: Hub) -> None:
+    hub.commits[name(3)] = [commit(1, title="null \x00 byte \\u0000")]
+    hub.discussions[name(3)] = [discussion(1, title="\x00")]
+    commits, discussions = night(lake, hub, FIRST)
+    assert (commits["state"], discussions["state"]) == ("ok", "ok")
+    kept = rows(lake, "commits", FIRST, "title", f"where repository_name = '{name(3)}'")
+    assert kept == [("null \ufffd byte \\u0000",)]
+
+
 def test_no_address_is_kept(lake: Lake, hub: Hub) -> None:
     hub.commits[name(2)] = [commit(1, message="Signed-off-by: Bo <bo@example.org>")]
     night(lake, hub, FIRST)

@@ -168,7 +168,9 @@ def test_killed_after_the_commit_a_refresh_still_asks(
         with pytest.raises(Killed):
             Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=250), DAY)
     assert (len(entries(lake)), kept_pages(lake)) == (1, 2)
-    entry = Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=250), DAY, refresh=True)
+    entry = Snapshotter(lake, SALT).ingest_api(
+        ModelPages(hub.url, page_size=250), DAY, refresh=True
+    )
     assert hub.starts == [0, 250, 0, 250]
     assert entry["row_count"] == MODELS - 2
     assert kept_pages(lake) == 0

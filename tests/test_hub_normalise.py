@@ -479,7 +479,7 @@ def test_equal_content_gives_equal_bytes_in_any_order(
     assert once == other
 
 
-@pytest.mark.parametrize("table", list(SCHEMAS))
+@pytest.mark.parametrize("table", ["models", "commits", "discussions"])
 def test_columns_are_those_of_the_contract_even_without_rows(
     connection: duckdb.DuckDBPyConnection, tmp_path: Path, table: str
 ) -> None:

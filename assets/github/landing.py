@@ -480,7 +480,10 @@ def _payload(line: bytes) -> tuple[str, Any]:
             event = json.loads(line)
         except (ValueError, RecursionError):
             return "", None
-    return (event.get("type", ""), event.get("payload")) if isinstance(event, dict) else ("", None)
+    if not isinstance(event, dict):
+        return "", None
+    # A type that is no text is one as text: what DuckDB makes of it.
+    return str(event.get("type", "")), event.get("payload")
 
 
 def copy_unmodelled(

@@ -11,7 +11,6 @@ answered and how far it was known then.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +24,12 @@ import orjson
 from filelock import FileLock, Timeout
 
 from assets.github.landing import literal
+from assets.github.lines import Unreadable
 from assets.huggingface import normalise
 from assets.huggingface.normalise import COMMITS, DISCUSSIONS, HISTORIES, MODELS, SCHEMAS
-from assets.huggingface.snapshot import API_NAME, SOURCE, Snapshotter, new_row
+from assets.huggingface.snapshot import API_NAME, SOURCE, Batch, Snapshotter, new_row
 from orchestration.clients.huggingface import History, HistoryPages
-from orchestration.failures import TransientFailure
+from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import Entry, write_atomically
 
 # Repositories between two checkpoints: what a kill can cost.
@@ -179,15 +179,14 @@ class Histories:
             return
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        self.state = {"asked": asked, "done": 0, "parts": 0, "malformed": {}, "outcomes": {}}
+        self.state = {"asked": asked, "done": 0, "parts": 0, "outcomes": {}}
 
     def _part(self, table: str, number: int) -> Path:
-        return self._folder / f"{table}-{number:06d}.{'jsonl' if table == HISTORIES else 'parquet'}"
+        return self._folder / f"{table}-{number:06d}.jsonl"
 
     def _read(self, chunk: Sequence[Wanted]) -> None:
         """Ask for some repositories, keep what they answered, and leave a checkpoint."""
-        lines: dict[str, list[bytes]] = {COMMITS: [], DISCUSSIONS: []}
-        ledger: list[dict[str, Any]] = []
+        lines: dict[str, list[bytes]] = {COMMITS: [], DISCUSSIONS: [], HISTORIES: []}
         for one in chunk:
             row: dict[str, Any] = {
                 "repository_type": one.kind,
@@ -197,12 +196,13 @@ class Histories:
             if one.with_commits:
                 self._ask(COMMITS, self.pages.commits, one, row, lines)
             self._ask(DISCUSSIONS, self.pages.discussions, one, row, lines)
-            ledger.append(row)
+            lines[HISTORIES].append(orjson.dumps(row))
         number = self.state["parts"] + 1
         for table, found in lines.items():
-            self._land(table, found, self._part(table, number))
-        text = "".join(orjson.dumps(row).decode() + "\n" for row in ledger)
-        write_atomically(self._part(HISTORIES, number), text)
+            # Addresses are gone before anything is written.
+            hashed = self.owner.hashed(list(enumerate(found)))
+            text = "".join(line.decode() + "\n" for _, line in hashed)
+            write_atomically(self._part(table, number), text)
         self.state.update(done=self.state["done"] + len(chunk), parts=number)
         write_atomically(self._folder / "checkpoint.json", json.dumps(self.state) + "\n")
 
@@ -224,59 +224,55 @@ class Histories:
         # The lenient writer: a text with half a surrogate pair is refused by line, not by page.
         lines[table] += [json.dumps({**head, key: item}).encode() for item in history.items]
 
-    def _land(self, table: str, found: Sequence[bytes], part: Path) -> None:
-        observed_at = datetime.combine(self.observed_on, datetime.min.time())
-        lines = self.owner.hashed(list(enumerate(found, 1)))
-        with self.owner.lake.temporary(".parquet") as parquet:
-            done = normalise.normalise(
-                self.owner.connection, normalise.API_DUMP, table, lines, observed_at, parquet
-            )
-            with parquet.open("rb") as stream:
-                os.fsync(stream.fileno())
-            parquet.replace(part)
-        malformed = self.state["malformed"]
-        malformed[table] = malformed.get(table, 0) + len(done.bad_lines)
-        self.owner.quarantine(
-            new_row(f"{API_NAME}-{table}", self.pages.endpoint, self.observed_on)
-            | {"source_sha256": sha256(b"\n".join(found)).hexdigest()},
-            f"{table} of {self.pages.endpoint}",
-            done.bad_lines,
-        )
-
     def _commit(self, digest: str) -> list[Entry]:
-        """Put the parts together, switch the day's manifests, remove the checkpoint."""
+        """Convert what was read, switch the day's manifests, remove the checkpoint."""
         numbers = range(1, self.state["parts"] + 1)
         rows = []
         for table in (COMMITS, DISCUSSIONS):
-            row = self._row(table, digest)
+            row = self._row(digest)
             with self.owner.lake.temporary(".parquet") as parquet:
-                row["row_count"], row["duplicate_count"] = normalise.combine(
-                    self.owner.connection,
-                    table,
-                    [self._part(table, number) for number in numbers],
-                    parquet,
+                self._convert(
+                    table, [self._part(table, number) for number in numbers], row, parquet
                 )
                 rows.append(self._partition(table).commit(row, parquet))
             self._partition(table).prune()
         with self.owner.lake.temporary(".parquet") as parquet:
             self._write_ledger([self._part(HISTORIES, number) for number in numbers], parquet)
-            row = self._row(HISTORIES, digest) | {"row_count": self.state["done"]}
+            row = self._row(digest) | {"row_count": self.state["done"]}
             # Last: without this row the day is read again, with it all three are complete.
             self._partition(HISTORIES).commit(row, parquet)
         self._partition(HISTORIES).prune()
         shutil.rmtree(self._folder, ignore_errors=True)
         return rows
 
-    def _row(self, table: str, digest: str) -> Entry:
-        """A ledger row; its reason tells how many repositories answered what."""
-        outcomes = self.state["outcomes"].get(table, {})
-        malformed = self.state["malformed"].get(table, 0)
-        told = [f"{count} {outcome}" for outcome, count in sorted(outcomes.items())]
+    def _row(self, digest: str) -> Entry:
         row = new_row(API_NAME, self.pages.endpoint, self.observed_on)
-        row.update(source_form=normalise.API, source_sha256=digest, malformed_count=malformed)
-        row["state"] = "malformed_lines" if malformed else "ok"
-        row["reason"] = f"repositories: {', '.join(told)}" if told else None
+        row.update(source_form=normalise.API, source_sha256=digest)
         return row
+
+    def _convert(self, table: str, parts: Sequence[Path], row: Entry, parquet: Path) -> None:
+        """Write the acts of all parts to one file; fills the counts and the state of the row.
+
+        Raises:
+            PermanentFailure: most of them cannot be read.
+        """
+        outcomes = sorted(self.state["outcomes"].get(table, {}).items())
+        told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes)
+        if not any(part.stat().st_size for part in parts):
+            normalise.combine(self.owner.connection, table, [], parquet)
+        else:
+            blocks = (part.read_bytes() for part in parts)
+            batches = (Batch(lines, []) for lines in normalise.batches(blocks))
+            try:
+                bad = self.owner.convert(table, normalise.API_DUMP, batches, row, parquet)
+            except Unreadable as error:
+                raise PermanentFailure(
+                    f"The Hub's {table} cannot be used: {error.reason}.",
+                    "Check huggingface.endpoint; if the Hub changed its form, update Osmoscope.",
+                ) from error
+            named = {**row, "name": f"{API_NAME}-{table}-{self.observed_on}"}
+            self.owner.quarantine(named, f"{table} of {self.pages.endpoint}", bad)
+        row["reason"] = f"repositories: {told}" if told else None
 
     def _write_ledger(self, parts: Sequence[Path], parquet: Path) -> None:
         columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in SCHEMAS[HISTORIES].items())

@@ -344,6 +344,9 @@ def normalise(
     given: dict[str, Any] = {"observed_at": observed_at}
     if table == MODELS:
         given["form"] = form
+    else:
+        # A title is worth keeping with a mark where the character was: the act counts.
+        lines = [(number, _without_nul(line)) for number, line in lines]
     query = _select(form, table)
     good, bad = sift(lines)
     good, unread = _land(connection, query, given, good)
@@ -430,6 +433,13 @@ def sift(
         else:
             good.append((number, line))
     return good, bad
+
+
+def _without_nul(line: bytes) -> bytes:
+    """The line with U+FFFD for each NUL, which DuckDB cannot hold in a text."""
+    if b"\\u0000" not in line:
+        return line
+    return _NUL_ESCAPE.sub(lambda match: match[0][: -len("u0000")] + b"ufffd", line)
 
 
 def bad_line(number: int, line: bytes, reason: str) -> BadLine:

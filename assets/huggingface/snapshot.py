@@ -170,7 +170,7 @@ class Snapshotter:
             table, form, batches = self._open(path)
             row["source_form"] = form
             with self.lake.temporary(".parquet") as parquet:
-                bad = self._convert(table, form, batches, row, parquet)
+                bad = self.convert(table, form, batches, row, parquet)
                 self.quarantine(row, path.name, bad)
                 return self.partition(table, observed_on).commit(row, parquet)
         except Unreadable as error:
@@ -178,7 +178,7 @@ class Snapshotter:
             self.lake.keep_bytes(SOURCE, row["name"], row["source_sha256"], path)
             return self._commit_failure(row, observed_on, table)
 
-    def _open(self, path: Path) -> tuple[str, str, Iterator["_Batch"]]:
+    def _open(self, path: Path) -> tuple[str, str, Iterator["Batch"]]:
         """Table, form and numbered lines of a file.
 
         Raises:
@@ -197,14 +197,14 @@ class Snapshotter:
             break
         raise Unreadable("refused", "no line of it is a model, commit or discussion in JSON")
 
-    def _line_batches(self, path: Path) -> Iterator["_Batch"]:
+    def _line_batches(self, path: Path) -> Iterator["Batch"]:
         summary = LineSummary()
         blocks = (self._hasher(block) for block in blocks_of_lines(path, self.bounds, summary))
         told = 0
         for lines in normalise.batches(blocks):
-            yield _Batch(lines, self._too_long(summary, told))
+            yield Batch(lines, self._too_long(summary, told))
             told = len(summary.long_lines)
-        yield _Batch([], self._too_long(summary, told))
+        yield Batch([], self._too_long(summary, told))
 
     def _too_long(self, summary: LineSummary, start: int) -> list[BadLine]:
         reason = f"the line is longer than {self.bounds.max_line_bytes} bytes"
@@ -213,7 +213,7 @@ class Snapshotter:
             for line in summary.long_lines[start:]
         ]
 
-    def _parquet_batches(self, path: Path) -> Iterator["_Batch"]:
+    def _parquet_batches(self, path: Path) -> Iterator["Batch"]:
         size = 0
         try:
             for rows in normalise.hub_stats_lines(self.connection, path):
@@ -223,7 +223,7 @@ class Snapshotter:
                         "corrupt", f"unpacks to more than {self.bounds.max_file_bytes} bytes"
                     )
                 long = [row for row in rows if len(row[1]) > self.bounds.max_line_bytes]
-                yield _Batch(
+                yield Batch(
                     self.hashed([row for row in rows if len(row[1]) <= self.bounds.max_line_bytes]),
                     [
                         normalise.bad_line(number, self._hasher(line), "the row is too long")
@@ -244,8 +244,8 @@ class Snapshotter:
             (number, line) for (number, _), line in zip(lines, block.split(b"\n")[:-1], strict=True)
         ]
 
-    def _convert(
-        self, table: str, form: str, batches: Iterable["_Batch"], row: Entry, parquet: Path
+    def convert(
+        self, table: str, form: str, batches: Iterable["Batch"], row: Entry, parquet: Path
     ) -> list[BadLine]:
         """Write all good lines to one file; fills the counts and the state of the row."""
         bad: list[BadLine] = []
@@ -465,7 +465,7 @@ _COUNTS = ("page_count", "item_count", "malformed_count", "byte_count")
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """Some numbered lines of a file, and those that were too long to be kept."""
 
     lines: Numbered
