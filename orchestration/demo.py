@@ -1,40 +1,52 @@
-"""The demonstration: an installation of its own on data that the project makes itself.
+"""The demonstration: an installation of its own, mining a synthetic twin of both platforms.
 
-Belongs here: the demonstration's folder, settings and days. Does not belong here: how the
-data are made (twin) and run (runs).
+Belongs here: the demonstration's folder, settings and nights, and the twin's process. Does not
+belong here: what the twin is (twin) and how a night is run (runs).
+
+Nothing of the pipeline knows that its sources are synthetic: it asks an archive, a GitHub and a
+Hub by HTTP, which happen to listen on loopback. What was planted lies beside the world, and only
+the report reads it.
 """
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from orchestration.failures import PermanentFailure
+from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import write_atomically
 from orchestration.settings import CONFIG_NAME, Settings
 
 # The last day without and with the payloads that lost their commits: both eras are shown.
 DAYS = [date(2025, 10, 6), date(2025, 10, 7)]
-OBSERVED_ON = date(2025, 10, 8)
 SEED = 2016
 SCALE = "demo"
 # Made from the world, and made anew with another one.
-DERIVED = ("lake", "state", "published", "dagster")
+DERIVED = ("lake", "state", "published", "dagster", "world")
+START_SECONDS = 120.0
+END_SECONDS = 10.0
 
 _SETTINGS = """\
 # Made by `osmoscope demo`: an installation on synthetic data, with no network and no token.
+# Its sources answer while the twin is served:
+#   {serve}
 data_dir = "."
 
 [archive]
-sources = ["world/archive"]
+sources = ["{archive}"]
 first_day = {first_day}
 
 [huggingface]
-source = "dump"
-dump = ["world/hub/models.jsonl.gz", "world/hub/commits.jsonl.gz", "world/hub/discussions.jsonl.gz"]
-dump_observed_on = {observed_on}
+endpoint = "{hub}"
+history_limit = 100000
 
 [publish]
 planted = "planted.json"
@@ -43,60 +55,123 @@ planted = "planted.json"
 
 @dataclass(frozen=True)
 class Demo:
-    """A demonstration that is ready to run."""
+    """A demonstration whose twin is served, at the end of its first night's day.
+
+    Attributes:
+        serve: the command that serves the twin again, later.
+    """
 
     folder: Path
     config: Path
     settings: Settings
+    address: dict[str, Any]
+    serve: str
+
+    def until(self, day: date) -> None:
+        """Let the twin's time pass until a day is over, and take over what it then planted."""
+        import requests
+
+        from twin.truth import planted_reference
+
+        now = requests.get(f"{self.address['url']}/_twin/clock", timeout=60).json()
+        missing = (day - date.fromisoformat(now["last_day"])).days
+        if missing > 0:
+            asked = f"{self.address['url']}/_twin/advance"
+            requests.post(asked, json={"days": missing}, timeout=600).raise_for_status()
+        planted = json.dumps(planted_reference(self.folder / "world"), indent=1)
+        write_atomically(self.folder / "planted.json", planted)
 
 
-def prepare(folder: Path, scale: str = SCALE, seed: int = SEED) -> Demo:
-    """Write the world, its planted truth and the settings; a world that is there is kept.
+@contextmanager
+def prepared(folder: Path, scale: str = SCALE, seed: int = SEED) -> Iterator[Demo]:
+    """Serve a twin and write the settings that mine it; what was mined of the same is kept.
 
     Args:
         folder: the installation's data folder; made if needed.
         scale: a preset of the twin.
         seed: another seed gives another world.
+
+    Raises:
+        PermanentFailure: the folder holds something else.
+        TransientFailure: the twin does not start.
     """
     from orchestration.build import dbt_manifest
 
     folder.mkdir(parents=True, exist_ok=True)
+    _make_room(folder, {"scale": scale, "seed": seed, "days": [day.isoformat() for day in DAYS]})
+    with _served(folder, scale, seed) as address:
+        config = folder / CONFIG_NAME
+        serve = _again(scale, seed, address)
+        text = _SETTINGS.format(
+            serve=serve, archive=address["archive"], hub=address["hub"], first_day=DAYS[0]
+        )
+        write_atomically(config, text)
+        settings = Settings.load(config)
+        dbt_manifest(settings)
+        yield Demo(folder, config, settings, address, serve)
+
+
+def _make_room(folder: Path, wanted: dict[str, Any]) -> None:
+    """Another world replaces what was made of the last one: never in a folder of real data."""
     marker = folder / "world.json"
-    _refuse_foreign(folder, marker)
-    wanted = {"scale": scale, "seed": seed, "days": [day.isoformat() for day in DAYS]}
+    if not marker.exists() and any(folder.iterdir()):
+        raise PermanentFailure(
+            f"The folder {folder} holds something that is no demonstration.",
+            "Give an empty or a new folder with --folder.",
+        )
     known = json.loads(marker.read_text(encoding="utf-8")) if marker.exists() else None
     if known != wanted:
         write_atomically(marker, json.dumps("unfinished"))
         for derived in DERIVED:
             shutil.rmtree(folder / derived, ignore_errors=True)
         (folder / "warehouse.duckdb").unlink(missing_ok=True)
-    config = folder / CONFIG_NAME
-    text = _SETTINGS.format(first_day=DAYS[0], observed_on=OBSERVED_ON)
-    write_atomically(config, text)
-    settings = Settings.load(config)
-    with ThreadPoolExecutor(1) as pool:
-        # dbt reads the models in a process of its own while the world is written.
-        parsed = pool.submit(dbt_manifest, settings)
-        if known != wanted:
-            _write_world(folder, scale, seed)
-            write_atomically(marker, json.dumps(wanted))
-        parsed.result()
-    return Demo(folder, config, settings)
+        write_atomically(marker, json.dumps(wanted))
 
 
-def _write_world(folder: Path, scale: str, seed: int) -> None:
-    from twin.generate import write_world
-    from twin.truth import planted_reference
+def _again(scale: str, seed: int, address: dict[str, Any]) -> str:
+    port = address["url"].rsplit(":", 1)[1]
+    return (
+        f"osmoscope twin serve --scale {scale} --seed {seed} --first-day {DAYS[0]} "
+        f"--days-elapsed {len(DAYS)} --port {port} --no-limits"
+    )
 
-    write_world(folder / "world", scale, seed, DAYS)
-    planted = planted_reference(folder / "world")
-    write_atomically(folder / "planted.json", json.dumps(planted, indent=1))
 
-
-def _refuse_foreign(folder: Path, marker: Path) -> None:
-    """Another world replaces what was made of the last one: never in a folder of real data."""
-    if not marker.exists() and any(folder.iterdir()):
-        raise PermanentFailure(
-            f"The folder {folder} holds something that is no demonstration.",
-            "Give an empty or a new folder with --folder.",
+@contextmanager
+def _served(folder: Path, scale: str, seed: int) -> Iterator[dict[str, Any]]:
+    """A twin in a process of its own, which ends with ours."""
+    ready = folder / "twin.json"
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "twin", "serve"]
+    command += ["--scale", scale, "--seed", str(seed), "--first-day", DAYS[0].isoformat()]
+    command += ["--no-limits", "--truth", str(folder / "world" / "truth")]
+    command += ["--ready-file", str(ready), "--until-closed"]
+    with (folder / "twin.log").open("wb") as log:
+        # What it waits for on its standard input is the end of this process.
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
         )
+    try:
+        yield _ready(process, ready, folder / "twin.log")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _ready(process: "subprocess.Popen[bytes]", ready: Path, log: Path) -> dict[str, Any]:
+    """The twin's addresses, when it serves."""
+    ends_at = time.monotonic() + START_SECONDS
+    while time.monotonic() < ends_at and process.poll() is None:
+        if ready.exists():
+            address: dict[str, Any] = json.loads(ready.read_text(encoding="utf-8"))
+            return address
+        time.sleep(0.05)
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no message"]
+    raise TransientFailure(
+        f"The twin does not serve: {lines[-1]}", f"Look into {log}, then run the demo again."
+    )

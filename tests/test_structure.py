@@ -19,7 +19,7 @@ LAYERS = [
     [
         "orchestration.build", "orchestration.jobs", "orchestration.schedules",
         "orchestration.runs", "orchestration.status", "orchestration.demo",
-        "orchestration.definitions", "orchestration.cli",
+        "orchestration.definitions", "orchestration.twin_cli", "orchestration.cli",
     ],
 ]  # fmt: skip
 DAGSTER_MODULES = {"dagster", "dagster_dbt", "dagster_duckdb"}
