@@ -6,7 +6,7 @@ cursor is kept (assets.huggingface.snapshot, histories).
 
 `huggingface_hub.list_models` gives no cursor, so that a kill near the end of two million models
 would begin again at the first, and its discussions are asked for without a second try; its
-session and headers are used, its paging is not. Source of paging, expandable keys and rate-limit
+session is used, its paging and headers are not. Source of paging, expandable keys and rate-limit
 headers: huggingface_hub 2.4 (`HfApi.list_models`, `list_repo_commits`, `get_repo_discussions`,
 `utils._pagination`, `utils._http`).
 """
