@@ -34,6 +34,7 @@ dev: $(VENV)/run.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.ingest
+	$(BIN)/python -m bench.twin
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools

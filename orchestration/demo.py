@@ -31,6 +31,8 @@ SEED = 2016
 SCALE = "demo"
 # Made from the world, and made anew with another one.
 DERIVED = ("lake", "state", "published", "dagster", "world")
+# What the twin writes into the folder.
+READY, LOG = "twin.json", "twin.log"
 START_SECONDS = 120.0
 END_SECONDS = 10.0
 
@@ -99,16 +101,17 @@ def prepared(folder: Path, scale: str = SCALE, seed: int = SEED) -> Iterator[Dem
 
     folder.mkdir(parents=True, exist_ok=True)
     _make_room(folder, {"scale": scale, "seed": seed, "days": [day.isoformat() for day in DAYS]})
-    with _served(folder, scale, seed) as address:
+    with _served(folder, scale, seed) as twin:
+        # dbt reads the models while the world is made.
+        dbt_manifest(Settings(data_dir=folder))
+        address = _ready(twin, folder)
         config = folder / CONFIG_NAME
         serve = _again(scale, seed, address)
         text = _SETTINGS.format(
             serve=serve, archive=address["archive"], hub=address["hub"], first_day=DAYS[0]
         )
         write_atomically(config, text)
-        settings = Settings.load(config)
-        dbt_manifest(settings)
-        yield Demo(folder, config, settings, address, serve)
+        yield Demo(folder, config, Settings.load(config), address, serve)
 
 
 def _make_room(folder: Path, wanted: dict[str, Any]) -> None:
@@ -137,21 +140,21 @@ def _again(scale: str, seed: int, address: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _served(folder: Path, scale: str, seed: int) -> Iterator[dict[str, Any]]:
+def _served(folder: Path, scale: str, seed: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A twin in a process of its own, which ends with ours."""
-    ready = folder / "twin.json"
+    ready = folder / READY
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-c", "from orchestration.cli import main; main()", "twin", "serve"]
     command += ["--scale", scale, "--seed", str(seed), "--first-day", DAYS[0].isoformat()]
     command += ["--no-limits", "--truth", str(folder / "world" / "truth")]
     command += ["--ready-file", str(ready), "--until-closed"]
-    with (folder / "twin.log").open("wb") as log:
+    with (folder / LOG).open("wb") as log:
         # What it waits for on its standard input is the end of this process.
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
         )
     try:
-        yield _ready(process, ready, folder / "twin.log")
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -163,8 +166,9 @@ def _served(folder: Path, scale: str, seed: int) -> Iterator[dict[str, Any]]:
             process.stdin.close()
 
 
-def _ready(process: "subprocess.Popen[bytes]", ready: Path, log: Path) -> dict[str, Any]:
+def _ready(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, Any]:
     """The twin's addresses, when it serves."""
+    ready, log = folder / READY, folder / LOG
     ends_at = time.monotonic() + START_SECONDS
     while time.monotonic() < ends_at and process.poll() is None:
         if ready.exists():

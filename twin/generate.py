@@ -301,8 +301,7 @@ def _interactions(told: Told) -> dict[str, NDArray[Any]]:
     readable, in_file, across = _duplicates(told)
     kept = occurrences.event[readable & ~in_file & ~across]
     seen = np.bincount(kept, minlength=len(events))
-    in_old_era = (occurrences.hour < told.first_new_hour) & readable & ~in_file & ~across
-    old_shape = np.bincount(occurrences.event[in_old_era], minlength=len(events)) > 0
+    old_shape = _has_old_shape(told, readable & ~in_file & ~across)
     day = (events.created_at - told.world.starts_at) // DAY
     keys = ((day + 1) * 1_000 + events.type * 20 + events.action) * 3 + events.thread_kind
     unique, first, group = np.unique(keys, return_index=True, return_inverse=True)
@@ -324,6 +323,13 @@ def _interactions(told: Told) -> dict[str, NDArray[Any]]:
         "world_count": total(np.ones(len(events))),
         "commit_count": total(np.where(old_shape, events.push_size, 0)),
     }
+
+
+def _has_old_shape(told: Told, kept: Bools) -> Bools:
+    """Events whose kept occurrence (a mask) has the older payload, with the sizes of pushes."""
+    in_old_era = kept & (told.occurrences.hour < told.first_new_hour)
+    count = np.bincount(told.occurrences.event[in_old_era], minlength=len(told.events))
+    return count > 0
 
 
 def _kind(event_type: str, action: str) -> str:
@@ -354,11 +360,15 @@ def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
     """Planted properties, and the readable flow after deduplication over all days."""
     repositories, events = told.world.repositories, told.events
     readable, in_file, across = _duplicates(told)
-    kept = told.occurrences.event[readable & ~in_file & ~across]
+    is_kept = readable & ~in_file & ~across
+    kept = told.occurrences.event[is_kept]
     n = len(repositories)
 
     def flow(mask: Bools) -> Ints:
         return np.bincount(events.repository[kept][mask[kept]], minlength=n)
+
+    sized = (events.type == ev.PUSH) & _has_old_shape(told, is_kept)
+    commits = np.bincount(events.repository[kept], (sized * events.push_size)[kept], minlength=n)
 
     renamed = repositories.renamed_at
     opened, merged = events.action == ev.OPENED, events.action == ev.MERGED
@@ -381,6 +391,9 @@ def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
         "star_stock": repositories.star_stock,
         "event_flow": flow(np.ones(len(events), bool)),
         "push_flow": flow(events.type == ev.PUSH),
+        # Only the older payload tells how many commits a push has.
+        "sized_push_flow": flow(sized),
+        "commit_flow": commits.astype(np.int64),
         "star_flow": flow(events.type == ev.WATCH),
         "issue_flow": flow(is_issue),
         "pull_request_flow": flow(opened & (events.type == ev.PULL)),

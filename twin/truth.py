@@ -8,20 +8,25 @@ from pathlib import Path
 
 Reference = dict[str, dict[str, dict[str, float]]]
 
-# Platform: (file of the truth, which rows, feature to column). Flows of GitHub are over the
-# repositories that the archive shows at all; pushes carry no commit counts in the newest era.
+# Platform and feature: file of the truth, column, and the rows that have a value. Flows of GitHub
+# are over the repositories that the archive shows at all; a push of the newest era tells no
+# commits, so that a repository with such pushes only has none that could be known. The Hub's are
+# all models that it lists, also those that show their history to nobody.
 _FEATURES = {
-    "github": (
-        "repositories",
-        "event_flow > 0",
-        {"discussions": "issue_flow", "stars": "star_flow"},
-    ),
-    "huggingface": (
-        "hub_models",
-        "true",
-        {"commits": "commit_count", "discussions": "discussion_count", "stars": "like_count"},
-    ),
-}
+    "github": {
+        "commits": (
+            "repositories", "commit_flow",
+            "event_flow > 0 and (push_flow = 0 or sized_push_flow > 0)",
+        ),
+        "discussions": ("repositories", "issue_flow", "event_flow > 0"),
+        "stars": ("repositories", "star_flow", "event_flow > 0"),
+    },
+    "huggingface": {
+        "commits": ("hub_models", "commit_count", "true"),
+        "discussions": ("hub_models", "discussion_count", "true"),
+        "stars": ("hub_models", "like_count", "true"),
+    },
+}  # fmt: skip
 
 
 def planted_reference(world: Path) -> Reference:
@@ -34,13 +39,12 @@ def planted_reference(world: Path) -> Reference:
 
     reference: Reference = {}
     with duckdb.connect() as connection:
-        for platform, (name, rows, features) in _FEATURES.items():
-            file = str(world / "truth" / f"{name}.parquet")
-            for feature, column in features.items():
+        for platform, features in _FEATURES.items():
+            for feature, (name, column, rows) in features.items():
                 found = connection.execute(
                     f"select avg({column}), median({column}), max({column}) "
                     f"from read_parquet($file) where {rows}",
-                    {"file": file},
+                    {"file": str(world / "truth" / f"{name}.parquet")},
                 ).fetchone()
                 assert found is not None
                 names = ("mean", "median", "maximum")

@@ -26,7 +26,7 @@ from dagster_dbt import (
 from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 from packaging.version import Version
 
-from assets.warehouse.lineage import Columns, LineageStore
+from assets.warehouse.lineage import Columns, LineageStore, looked_at_once
 from orchestration import keys, metadata
 from orchestration.partitions import backfill_policy, days_of
 from orchestration.resources import Installation, retry_policy, told_to_dagster
@@ -191,11 +191,10 @@ def _events(
     except Exception as error:
         # What was made before dbt failed is told before the failure is.
         failure = error
-    # More threads would take turns at the same interpreter, and at the process's folder.
-    build.postprocessing_threadpool_num_threads = 1
     if build.adapter is not None:
         build.adapter.get_columns_in_relation = cache(build.adapter.get_columns_in_relation)
-    described = _described(build, lineage, made)
+    with looked_at_once():
+        described = _described(build, lineage, made)
     for event, preview in zip(described, _previews(warehouse, build, described), strict=True):
         yield event.with_metadata({**event.metadata, "window": window, **preview})
     yield from tested

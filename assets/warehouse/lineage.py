@@ -8,8 +8,11 @@ a macro or a source.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +59,46 @@ class LineageStore:
             self.known.update(found)
             kept = {"digest": self._digest, "models": self.known}
             write_atomically(self._path, json.dumps(kept, sort_keys=True))
+
+
+@contextmanager
+def looked_at_once() -> Iterator[None]:
+    """While it lasts, dagster-dbt looks at models economically.
+
+    It parses a model once and not once for each column (sqlglot gives the lineage of all columns
+    for little more than that of one), and works in the calling thread: with a pool, as it is, the
+    caller asks without pause whether the pool is done, and takes the processor from it.
+    """
+    library: Any = import_module("dagster_dbt.core.dbt_cli_event")
+    iterator: Any = import_module("dagster_dbt.core.dbt_event_iterator")
+    one_column, in_pool = library.lineage, iterator.imap
+
+    @lru_cache(maxsize=1)
+    def all_columns(sql: str, dialect: str, schema: "_Same") -> Mapping[str, Any]:
+        found: Mapping[str, Any] = one_column(None, sql, schema.value, dialect=dialect)
+        return found
+
+    def lineage(column: str, sql: str, schema: Any, dialect: str) -> Any:
+        return all_columns(sql, dialect, _Same(schema))[column]
+
+    def in_this_thread(executor: Any, iterable: Iterable[Any], func: Any) -> Iterator[Any]:  # noqa: ARG001
+        return map(func, iterable)
+
+    library.lineage, iterator.imap = lineage, in_this_thread
+    try:
+        yield
+    finally:
+        library.lineage, iterator.imap = one_column, in_pool
+
+
+class _Same:
+    """A value that is equal to itself only, so that it can be a key."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
