@@ -118,6 +118,10 @@ def advance(
         ) from error
     except requests.RequestException as error:
         raise SettingsError(f"{url} is no URL of a twin.", "Give what serve prints.") from error
+    if answer.status_code == 422:
+        raise PermanentFailure(
+            f"No day can pass: {answer.json()['error']}.", "Serve another world, or fewer days."
+        )
     if answer.status_code != 200:
         raise PermanentFailure(
             f"{asked} answers {answer.status_code}.", "Give what osmoscope twin serve prints."

@@ -1084,3 +1084,19 @@ def test_settings_of_a_rule_are_checked() -> None:
     for wrong in ({"share": 1.0}, {"status": 200}, {"probability": 1.5}, {"first": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             check(kind="reset", **wrong)
+
+
+def test_a_world_ends_where_its_hub_is_not_planned_any_more() -> None:
+    twin = Twin.build("tiny", 3, date(2025, 10, 6), days_elapsed=59)
+    twin.advance(1)
+    with pytest.raises(ValueError, match="ends with 2025-12-04"):
+        twin.advance(1)
+    assert twin.calendar.days_elapsed == 60
+    with pytest.raises(ValueError, match="60 days"):
+        Twin.build("tiny", 3, date(2025, 10, 6), days_elapsed=61)
+
+
+def test_a_first_day_without_room_for_a_history_is_refused(tmp_path: Path) -> None:
+    done = run("twin", "write", "--out", "w", "--first-day", "2015-06-01", folder=tmp_path)
+    assert done.returncode == 2
+    assert "2016-04-01 or later" in one_line(done.stderr)

@@ -172,10 +172,6 @@ class History:
     def issue_comment_total(self, i: int) -> int:
         return int(self.world.repositories.issue_stock[i]) - self.issue_total(i)
 
-    def comment_total(self, i: int) -> int:
-        """Comments on issues and in the conversations of pull requests."""
-        return self.issue_comment_total(i) + int(self.world.repositories.pull_comment_count[i])
-
     def star_count(self, i: int) -> int:
         return int(self.world.repositories.star_stock[i])
 

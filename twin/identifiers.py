@@ -18,7 +18,6 @@ import numpy as np
 
 from twin.draws import Hashes, Ints, mixed
 
-NO_COMMIT = "0" * 40
 # Issue and pull request numbers share a sequence; the largest published stock is 1.6 million.
 _NUMBERS = 1 << 22
 _HASHED = np.uint64((1 << 50) - 1)

@@ -318,9 +318,6 @@ class Texts:
         hashed = mixed(model, number, self._hub_salt)
         return _comment_places(hashed, k, self.hub_theme(model, number))
 
-    def hub_title(self, model: int, number: int) -> str:
-        return self.titles.texts[int(self.hub_titles_at(*_one(model, number))[0])]
-
     def hub_body(self, model: int, number: int) -> str:
         return self.bodies.texts[int(self.hub_bodies_at(*_one(model, number))[0])]
 

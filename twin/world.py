@@ -65,6 +65,8 @@ __all__ = [
 ]  # fmt: skip
 
 HORIZON_DAYS = 60
+# Repositories are created on both sides of 2016 and have a history before the first day.
+EARLIEST_FIRST_DAY = date(2016, 4, 1)
 ERA_SWITCH = datetime(2025, 10, 7, tzinfo=UTC)
 _ATTEMPTS = 3
 
@@ -220,9 +222,11 @@ def build_world(
         with_defects: whether archive hours are damaged.
 
     Raises:
-        ValueError: for an unknown preset.
+        ValueError: for an unknown preset, or a first day that leaves no room for a history.
     """
     size = preset(scale)
+    if first_day < EARLIEST_FIRST_DAY:
+        raise ValueError(f"the first day of a world is {EARLIEST_FIRST_DAY} or later")
     starts_at = int(datetime.combine(first_day, time(), UTC).timestamp())
     accounts, repositories, memberships = _github(size, seed, starts_at)
     hub_accounts = build_hub_accounts(size, seed, starts_at)

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,6 +149,7 @@ class Twin:
         from twin.world import build_world
 
         calendar = Calendar(first_day, days_elapsed)
+        _within_horizon(calendar)
         world = build_world(
             scale, seed, first_day, era_switch=era_switch, with_defects=with_defects
         )
@@ -191,10 +192,13 @@ class Twin:
         """Let days pass. Requests that are being answered keep the time that they began with.
 
         Raises:
-            ValueError: the number of days is not positive.
+            ValueError: the number of days is not positive, or the world ends before.
         """
         with self._advancing:
-            following = _Moment(self.calendar.advanced(days), self.github, self.hub)
+            calendar = self.calendar.advanced(days)
+            if self.hub is not None:
+                _within_horizon(calendar)
+            following = _Moment(calendar, self.github, self.hub)
             following.prepare_like(self._moment)
             if self.before_showing is not None:
                 self.before_showing(following.calendar)
@@ -220,6 +224,19 @@ class Twin:
         with self._advancing:
             write(self.calendar)
             self.before_showing = write
+
+
+def _within_horizon(calendar: Calendar) -> None:
+    """Refuse a time that the Hub is not planned for.
+
+    Raises:
+        ValueError: naming the last day.
+    """
+    from twin.world import HORIZON_DAYS
+
+    if calendar.days_elapsed > HORIZON_DAYS:
+        last = calendar.first_day + timedelta(days=HORIZON_DAYS - 1)
+        raise ValueError(f"this world ends with {last}: its Hub is planned for {HORIZON_DAYS} days")
 
 
 def _mounted(twin: Twin) -> list[BaseRoute]:
