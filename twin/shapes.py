@@ -830,12 +830,6 @@ def _new_issue_after_body(url: str) -> str:
     )
 
 
-def _association(row: Row) -> str:
-    """The actor's association to the repository, which the newer era does not tell."""
-    said = ASSOCIATIONS[row.actor_association]
-    return "" if row.is_new_era else f'"author_association":"{said}",'
-
-
 def _licence(index: int) -> str:
     if index < 0:
         return "null"
