@@ -352,10 +352,6 @@ def _write_hub(folder: Path, view: hub.HubView) -> None:
         (folder / f"{name}.jsonl.gz").write_bytes(defects.packed(text, LEVEL))
 
 
-def _instants(seconds: Ints) -> NDArray[np.datetime64]:
-    return seconds.astype("datetime64[s]").astype("datetime64[us]")
-
-
 def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
     """Planted properties, and the readable flow after deduplication over all days."""
     repositories, events = told.world.repositories, told.events
@@ -375,14 +371,12 @@ def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
     is_issue = (events.thread_kind == ev.ISSUE_THREAD) & (
         opened | (events.type == ev.ISSUE_COMMENT)
     )
-    renamed_at = _instants(renamed)
-    renamed_at[renamed == 0] = np.datetime64("NaT")
     return {
         "repository_id": repositories.id,
         "name": np.array(repositories.name, object),
         "final_name": np.array(repositories.new_name, object),
-        "renamed_at": renamed_at,
-        "created_at": _instants(repositories.created_at),
+        "renamed_at": instants(renamed),
+        "created_at": instants(repositories.created_at),
         "is_organisation_owned": repositories.owner >= told.world.accounts.first_organisation,
         "community": repositories.community,
         "is_fork": repositories.is_fork,
@@ -447,7 +441,7 @@ def _flow_threads(told: Told, texts: Texts) -> dict[str, NDArray[Any]]:
     return {
         **theme_columns(told.world, texts, opened.repository, opened.number),
         "is_pull_request": opened.thread_kind == ev.PULL_THREAD,
-        "created_at": _instants(opened.created_at),
+        "created_at": instants(opened.created_at),
         "merged_at": instants(np.array(merged_at, np.int64)),
         "author_login": named(told.world.accounts.login, opened.actor),
         "is_external": opened.role == OUTSIDER,

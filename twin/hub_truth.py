@@ -33,6 +33,7 @@ from twin.draws import Ints
 from twin.hub_acts import AUTOMATION, ROLES, STATUSES
 from twin.hub_plan import GATED, KINDS, RELATIONS, TELLINGS, hub_communities
 from twin.texts import MESSAGE_KINDS
+from twin.truth_tables import instants, named
 
 if TYPE_CHECKING:
     from twin.hub import HubView
@@ -56,17 +57,6 @@ def truth_tables(view: "HubView") -> dict[str, Table]:
     }
 
 
-def _instants(seconds: Ints) -> NDArray[np.datetime64]:
-    found = seconds.astype("datetime64[s]").astype("datetime64[us]")
-    found[seconds == 0] = np.datetime64("NaT")
-    return found
-
-
-def _named(names: tuple[str, ...] | list[str], index: Ints) -> NDArray[Any]:
-    """Names by index; None for -1."""
-    return np.array([*names, None], object)[index]
-
-
 def _names_now(view: "HubView") -> NDArray[Any]:
     """Names of all repositories now, and None at the end."""
     r = view.repositories
@@ -88,9 +78,9 @@ def model_truth(view: "HubView") -> Table:
         "owner_name": np.array(view.accounts.login, object)[view.owner[rows]],
         "is_organisation_owned": view.owner[rows] >= view.accounts.person_count,
         "community": r.community[rows],
-        "created_at": _instants(view.created_at[rows]),
-        "first_commit_at": _instants(r.created_at[rows]),
-        "last_modified_at": _instants(view.last_modified_at[rows]),
+        "created_at": instants(view.created_at[rows]),
+        "first_commit_at": instants(r.created_at[rows]),
+        "last_modified_at": instants(view.last_modified_at[rows]),
         "like_count": view.like_count[rows],
         "download_30d_count": recent[rows],
         "download_all_count": ever[rows],
@@ -100,16 +90,16 @@ def model_truth(view: "HubView") -> Table:
         "pull_request_count": view.pull_count[rows],
         "merged_pull_request_count": view.merged_pull_count[rows],
         "hidden_discussions": view.talk_is_off[rows],
-        "gated": _named(GATED, view.gated[rows]),
+        "gated": named(GATED, view.gated[rows]),
         "is_disabled": view.is_disabled[rows],
         "is_spam": r.is_spam[rows],
         "base_model_name": names[r.base[rows]],
         "second_base_model_name": names[r.second_base[rows]],
-        "relation": _named(RELATIONS, r.relation[rows]),
+        "relation": named(RELATIONS, r.relation[rows]),
         "depth": r.depth[rows],
         "family_name": names[r.family[rows]],
-        "telling": _named(TELLINGS, r.telling[rows]),
-        "told_relation": _named(RELATIONS, np.where(
+        "telling": named(TELLINGS, r.telling[rows]),
+        "told_relation": named(RELATIONS, np.where(
             (r.telling[rows] >= 0) & (r.telling[rows] <= 2), r.told_relation[rows], -1)),
     }  # fmt: skip
 
@@ -120,12 +110,12 @@ def fate_truth(view: "HubView") -> Table:
     rows = np.flatnonzero(r.created_at < view.now)
 
     def until_now(times: Ints) -> NDArray[np.datetime64]:
-        return _instants(np.where(times[rows] <= view.now, times[rows], 0))
+        return instants(np.where(times[rows] <= view.now, times[rows], 0))
 
     status = np.array(["listed", "absent", "deleted", "private"], object)
     return {
         "repository_id": np.array(r.id, object)[rows],
-        "repository_type": _named(KINDS, r.kind[rows]),
+        "repository_type": named(KINDS, r.kind[rows]),
         "first_name": np.array(r.name, object)[rows],
         "name": _names_now(view)[rows],
         "status": status[view.status[rows]],
@@ -134,8 +124,8 @@ def fate_truth(view: "HubView") -> Table:
         "private_from": until_now(r.private_from),
         "private_until": until_now(r.private_until),
         "disabled_from": until_now(r.disabled_from),
-        "first_gated": _named(GATED, r.gated[rows]),
-        "gated": _named(GATED, view.gated[rows]),
+        "first_gated": named(GATED, r.gated[rows]),
+        "gated": named(GATED, view.gated[rows]),
         "gate_changed_at": until_now(r.gate_changed_at),
         "discussions_off_from": until_now(r.talk_off_from),
         "discussions_off_until": until_now(r.talk_off_until),
@@ -234,13 +224,13 @@ def thread_truth(view: "HubView") -> Table:
         "repository_name": _names_now(view)[repository],
         "discussion_number": number,
         "is_pull_request": threads.is_pull[rows],
-        "author": _named(view.accounts.login, threads.author[rows]),
-        "role": _named(ROLES, threads.role[rows]),
-        "created_at": _instants(threads.created_at[rows]),
-        "status": _named(STATUSES, view.thread_status[rows]),
+        "author": named(view.accounts.login, threads.author[rows]),
+        "role": named(ROLES, threads.role[rows]),
+        "created_at": instants(threads.created_at[rows]),
+        "status": named(STATUSES, view.thread_status[rows]),
         "comment_count": view.comment_count[rows],
-        "theme": _named(words.THEMES, np.where(by_bot, -1, themes.primary)),
-        "second_theme": _named(words.THEMES, np.where(by_bot, -1, themes.second)),
+        "theme": named(words.THEMES, np.where(by_bot, -1, themes.primary)),
+        "second_theme": named(words.THEMES, np.where(by_bot, -1, themes.second)),
         "language": languages[np.where(by_bot, -1, themes.language)],
         "is_template": themes.is_template & ~by_bot,
         "is_hostile": themes.is_hostile & ~by_bot,
@@ -256,7 +246,7 @@ def like_truth(view: "HubView") -> Table:
     return {
         "repository_name": _names_now(view)[likes.repository[rows]],
         "login": np.array(logins, object),
-        "liked_at": _instants(likes.liked_at[rows]),
+        "liked_at": instants(likes.liked_at[rows]),
     }
 
 

@@ -97,12 +97,7 @@ class Histories:
         listed = self.owner.partition(MODELS, self.observed_on).current_files()
         if not listed:
             return []
-        ledger = [
-            file
-            for day in self.owner.lake.days(SOURCE, HISTORIES)
-            if day < self.observed_on
-            for file in self.owner.lake.partition(SOURCE, HISTORIES, day).current_files()
-        ]
+        ledger = self._newest_ledger()
         rows = self.owner.connection.execute(
             f"""
             with listed as (
@@ -117,10 +112,8 @@ class Histories:
                 limit {self.limit}
             ),
             known as (
-                select repository_type, repository_name, max(last_modified_at) as last_modified_at
+                select repository_type, repository_name, last_modified_at
                 from {_files(ledger) if ledger else _NO_LEDGER}
-                where commits_outcome is not null
-                group by all
             )
             select
                 listed.repository_type, listed.repository_name,
@@ -133,6 +126,17 @@ class Histories:
             """
         ).fetchall()
         return [Wanted(*row) for row in rows]
+
+    def _newest_ledger(self) -> list[Path]:
+        """The ledger of the last day before; one day says all.
+
+        Its commits were asked for as of each row's `last_modified_at`: on that day, or earlier and
+        `lastModified` had not moved. So a night opens one ledger, however many there are.
+        """
+        earlier = [d for d in self.owner.lake.days(SOURCE, HISTORIES) if d < self.observed_on]
+        if not earlier:
+            return []
+        return self.owner.lake.partition(SOURCE, HISTORIES, earlier[-1]).current_files()
 
     def _partition(self, table: str) -> Any:
         return self.owner.lake.partition(SOURCE, table, self.observed_on)
