@@ -42,6 +42,7 @@ from twin import events as ev
 from twin.archive import Flow, FlowDay, HourFile
 from twin.draws import DAY, Bools, Ints
 from twin.events import Events
+from twin.github import GitHub, GitHubView
 from twin.texts import Texts
 from twin.timeline import MACHINE, OUTSIDER
 from twin.truth_tables import instants, named, theme_columns, truth_tables
@@ -131,9 +132,10 @@ def write_world(
     flow = Flow(world)
     told = _write_archive(folder / "archive", flow, len(days))
     texts = Texts(world, flow.history)
-    view = hub.Hub(world, texts).at(world.starts_at + len(days) * DAY)
+    ends_at = world.starts_at + len(days) * DAY
+    view = hub.Hub(world, texts).at(ends_at)
     _write_hub(folder / "hub", view)
-    tables = _tables(told, flow, texts, view)
+    tables = _tables(told, flow, texts, GitHub(world, flow.history, flow).at(ends_at), view)
     _write_truth(folder / "truth", tables)
     hours, interactions = tables["hours"], tables["interactions"]
     hub_count = dict(zip(*tables["hub_totals"].values(), strict=True))
@@ -150,14 +152,16 @@ def write_world(
     )  # fmt: skip
 
 
-def write_truth(folder: Path, flow: Flow, texts: Texts, view: hub.HubView, days: int) -> None:
+def write_truth(
+    folder: Path, flow: Flow, texts: Texts, github: GitHubView, view: hub.HubView, days: int
+) -> None:
     """Write only the truth, of the first days of a world that is shown otherwise.
 
     Args:
         folder: is made if needed; tables that are there are replaced.
         flow: the world's.
         texts: the world's.
-        view: the Hub when the days are over.
+        github, view: GitHub and the Hub when the days are over.
         days: how many, at least one.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,11 +175,11 @@ def write_truth(folder: Path, flow: Flow, texts: Texts, view: hub.HubView, days:
         if file is not None:
             malformed[place], recoverable[place] = file.malformed, file.recoverable
     told = _told(flow, told_days, malformed, recoverable)
-    _write_truth(folder, _tables(told, flow, texts, view))
+    _write_truth(folder, _tables(told, flow, texts, github, view))
 
 
 def _tables(
-    told: Told, flow: Flow, texts: Texts, view: hub.HubView
+    told: Told, flow: Flow, texts: Texts, github: GitHubView, view: hub.HubView
 ) -> dict[str, dict[str, NDArray[Any]]]:
     """All tables of the truth."""
     world = told.world
@@ -184,6 +188,7 @@ def _tables(
         "interactions": _interactions(told),
         "repositories": _repository_truth(told),
         "repository_flow": _repository_flow(told),
+        "github_stocks": _github_stocks(github),
         "flow_threads": _flow_threads(told, texts),
         "github_accounts": _account_truth(world.accounts),
         "hub_accounts": _hub_account_truth(world.hub_accounts),
@@ -392,6 +397,20 @@ def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
         "issue_flow": flow(is_issue),
         "pull_request_flow": flow(opened & (events.type == ev.PULL)),
         "pull_request_merged_flow": flow(merged),
+    }
+
+
+def _github_stocks(view: GitHubView) -> dict[str, NDArray[Any]]:
+    """What GitHub's interfaces say of each repository when the days are over."""
+    repositories = view.world.repositories
+    return {
+        "repository_id": repositories.id,
+        "status": np.array([view.status(i) for i in range(len(repositories))], object),
+        "commit_count": view.commit_counts,
+        "issue_count": view.issue_counts,
+        "pull_request_count": view.pull_counts,
+        "star_count": view.star_counts,
+        "has_issues": repositories.has_issues,
     }
 
 

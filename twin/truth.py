@@ -6,31 +6,36 @@ estimating anything from the data.
 
 from pathlib import Path
 
-Reference = dict[str, dict[str, dict[str, float]]]
+Values = dict[str, float]
+# Platform, feature, basis (flow or stock).
+Reference = dict[str, dict[str, dict[str, Values]]]
 
-# Platform and feature: file of the truth, column, and the rows that have a value. Flows of GitHub
-# are over the repositories that the archive shows at all; a push of the newest era tells no
-# commits, so that a repository with such pushes only has none that could be known. The Hub's are
-# all models that it lists, also those that show their history to nobody.
+# Platform, feature and basis: the rows of the truth, and the value of each. All of GitHub's are
+# about the repositories that the archive shows at all. A push of the newest era tells no commits,
+# so that a repository with such pushes only has none that could be known. Stocks are of what can be
+# seen at the end; the Hub's are of all models that it lists, also those that show their history to
+# nobody.
+_SHOWN = "repositories join github_stocks using (repository_id) where event_flow > 0"
 _FEATURES = {
-    "github": {
-        "commits": (
-            "repositories", "commit_flow",
-            "event_flow > 0 and (push_flow = 0 or sized_push_flow > 0)",
-        ),
-        "discussions": ("repositories", "issue_flow", "event_flow > 0"),
-        "stars": ("repositories", "star_flow", "event_flow > 0"),
-    },
-    "huggingface": {
-        "commits": ("hub_models", "commit_count", "true"),
-        "discussions": ("hub_models", "discussion_count", "true"),
-        "stars": ("hub_models", "like_count", "true"),
-    },
+    ("github", "commits", "flow"): (
+        "commit_flow",
+        "repositories where event_flow > 0 and (push_flow = 0 or sized_push_flow > 0)",
+    ),
+    ("github", "discussions", "flow"): ("issue_flow", "repositories where event_flow > 0"),
+    ("github", "stars", "flow"): ("star_flow", "repositories where event_flow > 0"),
+    ("github", "commits", "stock"): ("commit_count", f"{_SHOWN} and status = 'ok'"),
+    ("github", "discussions", "stock"): (
+        "issue_count", f"{_SHOWN} and status = 'ok' and has_issues",
+    ),
+    ("github", "stars", "stock"): ("star_count", f"{_SHOWN} and status = 'ok'"),
+    ("huggingface", "commits", "stock"): ("commit_count", "hub_models"),
+    ("huggingface", "discussions", "stock"): ("discussion_count", "hub_models"),
+    ("huggingface", "stars", "stock"): ("like_count", "hub_models"),
 }  # fmt: skip
 
 
 def planted_reference(world: Path) -> Reference:
-    """Mean, median and maximum per platform and feature of a world's truth.
+    """Mean, median and maximum per platform, feature and basis of a world's truth.
 
     Args:
         world: the folder that `write_world` wrote.
@@ -39,15 +44,19 @@ def planted_reference(world: Path) -> Reference:
 
     reference: Reference = {}
     with duckdb.connect() as connection:
-        for platform, features in _FEATURES.items():
-            for feature, (name, column, rows) in features.items():
-                found = connection.execute(
-                    f"select avg({column}), median({column}), max({column}) "
-                    f"from read_parquet($file) where {rows}",
-                    {"file": str(world / "truth" / f"{name}.parquet")},
-                ).fetchone()
-                assert found is not None
-                names = ("mean", "median", "maximum")
-                values = {key: float(value) for key, value in zip(names, found, strict=True)}
-                reference.setdefault(platform, {})[feature] = values
+        for name in ("repositories", "github_stocks", "hub_models"):
+            file = str(world / "truth" / f"{name}.parquet").replace("'", "''")
+            connection.execute(f"create view {name} as select * from read_parquet('{file}')")
+        for (platform, feature, basis), (column, rows) in _FEATURES.items():
+            found = connection.execute(
+                f"select avg({column}), median({column}), max({column}) from {rows}"
+            ).fetchone()
+            assert found is not None
+            names = ("mean", "median", "maximum")
+            values = {
+                key: float(value)
+                for key, value in zip(names, found, strict=True)
+                if value is not None
+            }
+            reference.setdefault(platform, {}).setdefault(feature, {})[basis] = values
     return reference

@@ -218,8 +218,8 @@ class Twin:
             raise LookupError("this twin has not all that truth is about")
 
         def write(calendar: Calendar) -> None:
-            view = hub.at(calendar.now)
-            write_truth(folder, flow, github.texts, view, calendar.days_elapsed)
+            views = (github.at(calendar.now), hub.at(calendar.now))
+            write_truth(folder, flow, github.texts, *views, calendar.days_elapsed)
 
         with self._advancing:
             write(self.calendar)
@@ -311,7 +311,10 @@ def service_of(
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
     inner.router.redirect_slashes = False
     faulty = FaultLayer(ConditionalLayer(DriftLayer(inner, rules)), rules, counters)
-    app = Traffic(LimitLayer(faulty, state), counters, clock, lambda: twin.now, rules.skew)
+    app = Traffic(
+        LimitLayer(faulty, state), counters, clock, lambda: twin.now, rules.skew,
+        lambda: state.settings.enabled,
+    )  # fmt: skip
     return Service(twin, app, rules, state, counters, faulty.end)
 
 

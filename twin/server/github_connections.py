@@ -140,7 +140,9 @@ class Connection:
 
     @property
     def total_count(self) -> int:
-        return self._listing.total
+        """The number of items, also of those that cannot be shown."""
+        count: int = self._listing.fields.get("total_count", self._listing.total)
+        return count
 
     @property
     def total_size(self) -> int:

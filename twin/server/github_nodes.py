@@ -454,9 +454,11 @@ class CommitNode:
         """The parents; of a merge only the one on the main branch can be followed."""
         known = self.commit.position > 0
         items = [self.repository._commit(self.commit.position - 1)] if known else []
-        return Connection(
-            by_place(len(items), lambda start, stop: items[start:stop]), **_paging(paging)
-        )
+        listing = by_place(
+            len(items), lambda start, stop: items[start:stop],
+            fields={"total_count": len(self.commit.parents)},
+        )  # fmt: skip
+        return Connection(listing, **_paging(paging))
 
     def history(
         self,

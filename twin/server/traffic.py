@@ -82,7 +82,8 @@ class Traffic:
     """The outermost layer: class, counters and the Date of every answer.
 
     The Date is the world's time, so that a client can date what it observed. On GitHub it is the
-    wall's: the limits there name instants, which clients compare with the Date or their clock.
+    wall's where limits hold: they name instants, which clients compare with the Date or their
+    clock.
 
     Sets on `request.state`: `kind` (the class) and `skew` (seconds by which a fault moves the
     server's clock, else 0).
@@ -95,9 +96,10 @@ class Traffic:
         clock: WallClock,
         world_now: Callable[[], float],
         skew: Callable[[Scope], float],
+        are_limited: Callable[[], bool] = lambda: True,
     ) -> None:
         self._app, self._counters, self._skew = app, counters, skew
-        self._clock, self._world_now = clock, world_now
+        self._clock, self._world_now, self._are_limited = clock, world_now, are_limited
         self._stamped = (0, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +131,8 @@ class Traffic:
             raise
 
     def _date(self, kind: str, skew: float) -> bytes:
-        clock = self._clock if kind in GITHUB_KINDS else self._world_now
+        is_wall = kind in GITHUB_KINDS and self._are_limited()
+        clock = self._clock if is_wall else self._world_now
         second = int(clock() + skew)
         if self._stamped[0] != second:
             self._stamped = (second, formatdate(second, usegmt=True).encode())
