@@ -5,6 +5,7 @@ Belongs here: what the listing's HTTP looks like. Does not belong here: checks.
 
 import base64
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 HISTORY_PAGE = 5
+_LISTINGS = ("models", "datasets", "spaces")
 
 
 def model(number: int, **more: Any) -> dict[str, Any]:
@@ -49,6 +51,8 @@ class Hub:
     """What the server has, does wrong, and was asked."""
 
     models: list[dict[str, Any]]
+    datasets: list[dict[str, Any]] = field(default_factory=list)
+    spaces: list[dict[str, Any]] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
     # Headers on every good page, and another text for the Link header.
     headers: dict[str, str] = field(default_factory=dict)
@@ -57,8 +61,12 @@ class Hub:
     # Histories by name, newest first; a number instead is the status that is answered.
     commits: dict[str, list[dict[str, Any]] | int] = field(default_factory=dict)
     discussions: dict[str, list[dict[str, Any]] | int] = field(default_factory=dict)
-    # Called before each page of discussions with name and page.
+    # Events by name and number; whole answers by path, instead of what the server knows.
+    events: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
+    answers: dict[str, Fault] = field(default_factory=dict)
+    # Called before each page of discussions, and of commits, with name and page.
     on_page: Callable[[str, int], None] | None = None
+    on_commits: Callable[[str, int], None] | None = None
     requests: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     url: str = ""
@@ -90,37 +98,62 @@ class _Handler(BaseHTTPRequestHandler):
             return
         query = parse_qs(urlsplit(self.path).query)
         path = unquote(urlsplit(self.path).path)
-        if path.endswith("/commits/main"):
-            self._commits(path.removeprefix("/api/models/").removesuffix("/commits/main"), query)
+        if path in hub.answers:
+            told = hub.answers[path]
+            self._answer(told.status, told.headers, told.body)
             return
-        if path.endswith("/discussions"):
-            name = path.removeprefix("/api/models/").removesuffix("/discussions")
-            self._discussions(name, int(query.get("p", ["0"])[0]))
-            return
+        found = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(commits/[^/]+|discussions|likers)", path)
+        details = re.fullmatch(r"/api/models/([^/]+/[^/]+)/discussions/([0-9]+)", path)
+        if path.removeprefix("/api/") in _LISTINGS:
+            self._listing(path.removeprefix("/api/"), query)
+        elif details:
+            events = hub.events.get((details[1], int(details[2])), [])
+            self._answer(200, {}, json.dumps({"num": int(details[2]), "events": events}).encode())
+        elif found is None:
+            self._answer(404, {}, b'{"error":"nothing here"}')
+        elif found[2] == "discussions":
+            self._discussions(found[1], int(query.get("p", ["0"])[0]))
+        elif found[2] == "likers":
+            self._answer(200, {}, b"[]")
+        else:
+            self._commits(found[1], found[2].removeprefix("commits/"), query)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def _listing(self, listing: str, query: dict[str, list[str]]) -> None:
+        hub = self.hub
+        items = getattr(hub, listing)
         start, size = _start(query), int(query["limit"][0])
         if hub.known_cursors is not None and start and query["cursor"][0] not in hub.known_cursors:
             self._answer(400, {}, b'{"error":"Invalid cursor"}')
             return
         headers = {"content-type": "application/json", **hub.headers}
-        if start + size < len(hub.models):
+        if start + size < len(items):
             cursor = base64.b64encode(str(start + size).encode()).decode()
             following = urlencode({**query, "cursor": [cursor]}, doseq=True)
-            link = hub.link or f'<{hub.url}/api/models?{following}>; rel="next"'
+            link = hub.link or f'<{hub.url}/api/{listing}?{following}>; rel="next"'
             headers["link"] = link
-        body = json.dumps(hub.models[start : start + size]).encode()
-        self._answer(200, headers, body)
+        self._answer(200, headers, json.dumps(items[start : start + size]).encode())
 
-    def _commits(self, name: str, query: dict[str, list[str]]) -> None:
+    def _commits(self, name: str, revision: str, query: dict[str, list[str]]) -> None:
+        page, size = int(query.get("p", ["0"])[0]), int(query.get("limit", ["50"])[0])
+        if self.hub.on_commits:
+            self.hub.on_commits(name, page)
         found = self.hub.commits.get(name, [])
         if isinstance(found, int):
             self._answer(found, {}, b'{"error":"told so"}')
             return
-        page = int(query.get("p", ["0"])[0])
-        headers = {}
-        if len(found) > (page + 1) * HISTORY_PAGE:
-            url = f"{self.hub.url}/api/models/{name}/commits/main?p={page + 1}"
+        ids = [item.get("id") for item in found]
+        if revision != "main" and revision not in ids:
+            self._answer(404, {"x-error-code": "RevisionNotFound"}, b'{"error":"no revision"}')
+            return
+        found = found if revision == "main" else found[ids.index(revision) :]
+        headers = {"x-total-count": str(len(found))}
+        if len(found) > (page + 1) * size:
+            url = f"{self.hub.url}/api/models/{name}/commits/{revision}?p={page + 1}"
             headers["link"] = f'<{url}>; rel="next"'
-        items = found[page * HISTORY_PAGE : (page + 1) * HISTORY_PAGE]
+        items = found[page * size : (page + 1) * size]
         self._answer(200, headers, json.dumps(items).encode())
 
     def _discussions(self, name: str, page: int) -> None:

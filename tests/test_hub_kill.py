@@ -17,7 +17,7 @@ from hub_server import Hub, model, serving
 
 from assets.huggingface import normalise, snapshot
 from assets.huggingface.snapshot import Snapshotter
-from orchestration.clients.huggingface import ModelPages
+from orchestration.clients.huggingface import RepositoryPages, hub_client
 from orchestration.lake import Lake
 
 SALT = b"0123456789abcdef-salt"
@@ -30,12 +30,14 @@ import sys
 from datetime import date
 from pathlib import Path
 from assets.huggingface.snapshot import Snapshotter
-from orchestration.clients.huggingface import ModelPages
+from orchestration.clients.huggingface import RepositoryPages, hub_client
 from orchestration.lake import Lake
 
-snapshotter = Snapshotter(Lake(Path(sys.argv[1])), sys.argv[3].encode())
+salt = sys.argv[3].encode()
+snapshotter = Snapshotter(Lake(Path(sys.argv[1])), salt)
 snapshotter.prepare()
-snapshotter.ingest_api(ModelPages(sys.argv[2], page_size=int(sys.argv[4])), date(2026, 8, 22))
+pages = RepositoryPages(hub_client(sys.argv[2], [], salt), page_size=int(sys.argv[4]))
+snapshotter.ingest_api(pages, date(2026, 8, 22))
 """
 
 
@@ -46,6 +48,10 @@ def hub() -> Iterator[Hub]:
     models[401] = dict(models[5])
     with serving(models) as server:
         yield server
+
+
+def pages_of(hub: Hub, size: int = PAGE_SIZE) -> RepositoryPages:
+    return RepositoryPages(hub_client(hub.url, [], SALT), page_size=size)
 
 
 def started(lake: Lake, hub: Hub) -> subprocess.Popen[bytes]:
@@ -70,7 +76,7 @@ def entries(lake: Lake) -> list[dict[str, Any]]:
 
 def test_killed_at_random_moments(tmp_path: Path, hub: Hub) -> None:
     whole = Lake(tmp_path / "whole")
-    expected = Snapshotter(whole, SALT).ingest_api(ModelPages(hub.url, page_size=PAGE_SIZE), DAY)
+    expected = Snapshotter(whole, SALT).ingest_api(pages_of(hub), DAY)
     assert (expected["row_count"], expected["malformed_count"]) == (MODELS - 2, 1)
     hub.requests.clear()
     chance = random.Random(time.time_ns())
@@ -130,10 +136,10 @@ def test_killed_after_the_last_page(
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, killed)
         with pytest.raises(Killed):
-            Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=200), DAY)
+            Snapshotter(lake, SALT).ingest_api(pages_of(hub, 200), DAY)
     assert entries(lake) == []
     asked = len(hub.requests)
-    entry = Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=200), DAY)
+    entry = Snapshotter(lake, SALT).ingest_api(pages_of(hub, 200), DAY)
     assert entry["row_count"] == MODELS - 2
     assert len(hub.requests) == asked == 3
 
@@ -152,9 +158,9 @@ def test_killed_between_part_and_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(snapshot, "write_atomically", failing)
         with pytest.raises(Killed):
-            Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=200), DAY)
+            Snapshotter(lake, SALT).ingest_api(pages_of(hub, 200), DAY)
     assert kept_pages(lake) == 1
-    entry = Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=200), DAY)
+    entry = Snapshotter(lake, SALT).ingest_api(pages_of(hub, 200), DAY)
     assert hub.starts == [0, 200, 200, 400]
     assert (entry["row_count"], entry["duplicate_count"]) == (MODELS - 2, 1)
 
@@ -166,11 +172,9 @@ def test_killed_after_the_commit_a_refresh_still_asks(
     with monkeypatch.context() as patch:
         patch.setattr(snapshot.Partition, "prune", killed)
         with pytest.raises(Killed):
-            Snapshotter(lake, SALT).ingest_api(ModelPages(hub.url, page_size=250), DAY)
+            Snapshotter(lake, SALT).ingest_api(pages_of(hub, 250), DAY)
     assert (len(entries(lake)), kept_pages(lake)) == (1, 2)
-    entry = Snapshotter(lake, SALT).ingest_api(
-        ModelPages(hub.url, page_size=250), DAY, refresh=True
-    )
+    entry = Snapshotter(lake, SALT).ingest_api(pages_of(hub, 250), DAY, refresh=True)
     assert hub.starts == [0, 250, 0, 250]
     assert entry["row_count"] == MODELS - 2
     assert kept_pages(lake) == 0

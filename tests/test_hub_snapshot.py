@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from assets.github.lines import Bounds
 from assets.huggingface import normalise, snapshot
 from assets.huggingface.observation import observe
 from assets.huggingface.snapshot import Snapshotter
-from orchestration.clients.huggingface import ModelPages
+from orchestration.clients.huggingface import RepositoryPages, hub_client
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import Entry, Lake, sha256_of_file
 from orchestration.settings import HuggingFaceSettings, Settings
@@ -30,6 +31,7 @@ from twin.generate import write_world
 REAL = Path(os.environ.get("REAL_DATA_DIR", Path(__file__).parents[1] / "../shared/data"))
 SALT = b"0123456789abcdef-salt"
 DAY = date(2026, 8, 22)
+OBSERVED_ON = date(2026, 11, 1)
 LEDGER_KEYS = {
     *("name", "state", "reason", "source", "file", "row_count", "malformed_count"),
     *("duplicate_count", "source_bytes", "source_sha256", "lake_bytes", "content_hash"),
@@ -451,8 +453,9 @@ def test_all_bad_lines_are_counted_and_the_first_kept(
 # The live API
 
 
-def listing(hub: Hub, **more: Any) -> ModelPages:
-    return ModelPages(hub.url, page_size=10, sleep=lambda _: None, **more)
+def listing(hub: Hub, kind: str = "model", **more: Any) -> RepositoryPages:
+    client = hub_client(hub.url, [], SALT, **{"backoff_seconds": 0.005, **more})
+    return RepositoryPages(client, kind, page_size=10)
 
 
 def test_a_listing_is_one_file_of_the_day(lake: Lake, snapshotter: Snapshotter, hub: Hub) -> None:
@@ -550,8 +553,8 @@ def test_a_checkpoint_of_something_else_is_discarded(
     elif change == "page_size":
         pages.page_size = 25
     elif change == "endpoint":
-        pages.endpoint = pages.endpoint.replace("127.0.0.1", "localhost")
-        hub.url = pages.endpoint
+        hub.url = hub.url.replace("127.0.0.1", "localhost")
+        pages = listing(hub)
     elif change == "salt":
         snapshotter = Snapshotter(lake, b"another-salt-of-20-b")
     elif change == "limit":
@@ -604,6 +607,44 @@ def test_a_listing_without_models_changes_nothing(
         assert snapshotter.ingest_api(listing(hub), DAY, refresh=True)["row_count"] == 1
 
 
+def test_data_sets_and_spaces_are_landed_apart(
+    lake: Lake, snapshotter: Snapshotter, hub: Hub
+) -> None:
+    hub.datasets = [
+        {"_id": f"{n:024x}", "id": f"a/set-{n}", "likes": n, "gated": "auto"} for n in range(12)
+    ]
+    hub.spaces = [{"_id": "7" * 24, "id": "a/space", "sdk": "docker", "tags": ["docker"]}]
+    told: list[str] = []
+    snapshotter.progress = told.append
+    for kind, table, count in (("dataset", "datasets", 12), ("space", "spaces", 1)):
+        entry = snapshotter.ingest_api(listing(hub, kind), DAY)
+        assert (entry["state"], entry["row_count"]) == ("ok", count)
+        rows = rows_of(lake, table)
+        assert {row["repository_type"] for row in rows} == {kind}
+        assert snapshotter.ingest_api(listing(hub, kind), DAY) == entry
+    assert [row["like_count"] for row in sorted(rows_of(lake, "datasets"), key=_id)] == list(
+        range(12)
+    )
+    assert {row["gated"] for row in rows_of(lake, "datasets")} == {"auto"}
+    assert json.loads(rows_of(lake, "spaces")[0]["extra"]) == {"sdk": "docker"}
+    assert "page 2: 12 datasets so far" in told
+    assert rows_of(lake) == []
+
+
+def test_a_hub_may_have_no_spaces(lake: Lake, snapshotter: Snapshotter, hub: Hub) -> None:
+    entry = snapshotter.ingest_api(listing(hub, "space"), DAY)
+    assert (entry["state"], entry["row_count"]) == ("ok", 0)
+    assert rows_of(lake, "spaces") == []
+    hub.spaces = [{"id": "a/b", "likes": "many"}]
+    entry = snapshotter.ingest_api(listing(hub, "space"), date(2026, 8, 23))
+    assert (entry["state"], entry["malformed_count"]) == ("malformed_lines", 1)
+    assert len(quarantined(lake, "api-spaces")) == 1
+
+
+def _id(row: dict[str, Any]) -> str:
+    return str(row["repository_id"])
+
+
 def test_a_model_seen_on_two_pages_is_one(lake: Lake, snapshotter: Snapshotter, hub: Hub) -> None:
     hub.models.insert(12, {**hub.models[3], "likes": 99, "lastModified": "2026-01-01T00:00:00Z"})
     entry = snapshotter.ingest_api(listing(hub), DAY)
@@ -619,12 +660,12 @@ def settings(tmp_path: Path, **hub: Any) -> Settings:
 
 
 def observed(lake: Lake, chosen: Settings) -> list[Entry]:
-    return observe(lake, chosen, SALT, date(2026, 11, 1))
+    return observe(lake, chosen, SALT, OBSERVED_ON)
 
 
 def test_off_leaves_readable_empty_tables(lake: Lake, tmp_path: Path) -> None:
     assert observed(lake, settings(tmp_path, source="off")) == []
-    for table in normalise.SCHEMAS:
+    for table in (*normalise.SCHEMAS, "answers", "requests"):
         assert (lake.table_folder("huggingface", table) / "day=1970-01-01/anchor.parquet").exists()
 
 
@@ -655,11 +696,16 @@ def test_the_live_api_is_asked_for_today_with_the_token(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_environment")
     chosen = settings(tmp_path, source="api", endpoint=hub.url, page_size=20, model_limit=22)
-    entry, commits, discussions = observed(lake, chosen)
+    entry, *others = observed(lake, chosen)
     assert entry["row_count"] == 22
     # This Hub has no histories: all that were asked answered so.
-    assert commits["reason"] == discussions["reason"] == "repositories: 22 ok"
-    assert lake.days("huggingface", "models") == [date(2026, 11, 1)]
+    told = Counter((row["kind"], row["outcome"]) for row in rows_of(lake, "answers", OBSERVED_ON))
+    assert told == {
+        ("commits", "ok"): 22, ("discussions", "ok"): 22, ("likers", "ok"): 20,
+        ("account", "absent"): 7,
+    }  # fmt: skip
+    assert [row["state"] for row in others] == ["ok"] * len(others)
+    assert lake.days("huggingface", "models") == [OBSERVED_ON]
     assert set(hub.tokens) == {"Bearer hf_of_the_environment"}
     written = b"".join(path.read_bytes() for path in lake.root.rglob("*") if path.is_file())
     assert b"hf_of_the_environment" not in written

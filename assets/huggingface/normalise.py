@@ -1,8 +1,9 @@
-"""From the forms in which the Hub is recorded to the lake's three tables.
+"""From the forms in which the Hub is recorded to the lake's tables.
 
-Belongs here: the columns of models, commits and discussions, how each source form fills them,
-what makes a line malformed, which of two rows for one repository is kept. Does not belong here:
-fetching (orchestration.clients.huggingface) and what is committed when (snapshot).
+Belongs here: the columns of all tables, how each source form fills those of repositories, commits
+and discussions, what makes a line malformed, which of two rows for one repository is kept. Does
+not belong here: fetching (orchestration.clients.huggingface), answers that have one form only
+(rows) and what is committed when (snapshot, histories).
 
 Every form goes the same way: strict JSON lines without e-mail addresses, parsed once by DuckDB
 into declared keys, typed, and written as a Parquet part; parts are combined in one order, so
@@ -28,40 +29,48 @@ import pyarrow as pa
 from assets.github.landing import BadLine, literal
 
 SCHEMA_VERSION = 1
-MODELS, COMMITS, DISCUSSIONS = "models", "commits", "discussions"
-# What each repository answered when its history was asked for (see `histories`).
-HISTORIES = "histories"
+MODELS, DATASETS, SPACES = "models", "datasets", "spaces"
+COMMITS, DISCUSSIONS = "commits", "discussions"
+DISCUSSION_EVENTS, ACCOUNTS = "discussion_events", "accounts"
+MEMBERS, LIKERS, ACCESS_REQUESTS = "organisation_members", "likers", "access_requests"
+# The table of each type of repository.
+LISTINGS = {"model": MODELS, "dataset": DATASETS, "space": SPACES}
+_TYPES = {table: kind for kind, table in LISTINGS.items()}
 API, RADAR_DUMP, HUB_STATS, API_DUMP = "api", "radar_dump", "hub_stats", "api_dump"
 
+_LISTED = {
+    "repository_id": "VARCHAR",
+    "repository_type": "VARCHAR",
+    "repository_name": "VARCHAR",
+    "owner_name": "VARCHAR",
+    "created_at": "TIMESTAMP",
+    "last_modified_at": "TIMESTAMP",
+    "like_count": "BIGINT",
+    "download_30d_count": "BIGINT",
+    "download_all_count": "BIGINT",
+    "gated": "VARCHAR",
+    "is_private": "BOOLEAN",
+    "is_disabled": "BOOLEAN",
+    "removed_at": "TIMESTAMP",
+    "library_name": "VARCHAR",
+    "pipeline_tag": "VARCHAR",
+    "licence": "VARCHAR",
+    "tags": "VARCHAR[]",
+    "languages": "VARCHAR[]",
+    "base_models": 'STRUCT("name" VARCHAR, relation VARCHAR)[]',
+    "parameter_count": "BIGINT",
+    "storage_bytes": "BIGINT",
+    "trending_score": "DOUBLE",
+    "head_sha": "VARCHAR",
+    "observed_at": "TIMESTAMP",
+    "source_form": "VARCHAR",
+    "extra": "VARCHAR",
+}
+_NAMED = {"repository_type": "VARCHAR", "repository_name": "VARCHAR"}
 SCHEMAS: dict[str, dict[str, str]] = {
-    MODELS: {
-        "repository_id": "VARCHAR",
-        "repository_type": "VARCHAR",
-        "repository_name": "VARCHAR",
-        "owner_name": "VARCHAR",
-        "created_at": "TIMESTAMP",
-        "last_modified_at": "TIMESTAMP",
-        "like_count": "BIGINT",
-        "download_30d_count": "BIGINT",
-        "download_all_count": "BIGINT",
-        "gated": "VARCHAR",
-        "is_private": "BOOLEAN",
-        "is_disabled": "BOOLEAN",
-        "removed_at": "TIMESTAMP",
-        "library_name": "VARCHAR",
-        "pipeline_tag": "VARCHAR",
-        "licence": "VARCHAR",
-        "tags": "VARCHAR[]",
-        "languages": "VARCHAR[]",
-        "base_models": 'STRUCT("name" VARCHAR, relation VARCHAR)[]',
-        "parameter_count": "BIGINT",
-        "storage_bytes": "BIGINT",
-        "trending_score": "DOUBLE",
-        "head_sha": "VARCHAR",
-        "observed_at": "TIMESTAMP",
-        "source_form": "VARCHAR",
-        "extra": "VARCHAR",
-    },
+    MODELS: _LISTED,
+    DATASETS: _LISTED,
+    SPACES: _LISTED,
     COMMITS: {
         "repository_name": "VARCHAR",
         "repository_type": "VARCHAR",
@@ -84,32 +93,73 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "comment_count": "BIGINT",
         "observed_at": "TIMESTAMP",
     },
-    HISTORIES: {
-        "repository_name": "VARCHAR",
-        "repository_type": "VARCHAR",
-        "last_modified_at": "TIMESTAMP",
-        "commits_outcome": "VARCHAR",
-        "discussions_outcome": "VARCHAR",
-        "commit_count": "BIGINT",
+    DISCUSSION_EVENTS: {
+        **_NAMED,
+        "discussion_number": "BIGINT",
+        "event_id": "VARCHAR",
+        "event_type": "VARCHAR",
+        "author_login": "VARCHAR",
+        "created_at": "TIMESTAMP",
+        "body": "VARCHAR",
+        "is_hidden": "BOOLEAN",
+        "is_edited": "BOOLEAN",
+        "new_status": "VARCHAR",
+        "commit_id": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+    ACCOUNTS: {
+        "account_login": "VARCHAR",
+        "account_id": "VARCHAR",
+        "account_type": "VARCHAR",
+        "full_name": "VARCHAR",
+        "plan": "VARCHAR",
+        "is_verified": "BOOLEAN",
+        "is_pro": "BOOLEAN",
+        "member_count": "BIGINT",
+        "follower_count": "BIGINT",
+        "model_count": "BIGINT",
+        "dataset_count": "BIGINT",
+        "space_count": "BIGINT",
         "discussion_count": "BIGINT",
+        "like_count": "BIGINT",
+        "organisations": "VARCHAR[]",
+        "created_at": "TIMESTAMP",
+        "observed_at": "TIMESTAMP",
+    },
+    MEMBERS: {
+        "organisation_login": "VARCHAR",
+        "member_login": "VARCHAR",
+        "member_id": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+    LIKERS: {**_NAMED, "actor_login": "VARCHAR", "observed_at": "TIMESTAMP"},
+    ACCESS_REQUESTS: {
+        **_NAMED,
+        "gated": "VARCHAR",
+        "requested_at": "TIMESTAMP",
+        "outcome": "VARCHAR",
+        "reason": "VARCHAR",
         "observed_at": "TIMESTAMP",
     },
 }
 
 # What is one thing, which of its rows is the newest, and the order of the finished file.
 _IDENTITY = {
-    MODELS: "coalesce('id:' || repository_id, 'name:' || repository_name)",
+    **dict.fromkeys(_TYPES, "coalesce('id:' || repository_id, 'name:' || repository_name)"),
     COMMITS: "repository_type, repository_name, commit_id",
     DISCUSSIONS: "repository_type, repository_name, discussion_number",
 }
 _NEWEST = {
-    MODELS: "last_modified_at desc nulls last, like_count desc nulls last, "
-    "download_30d_count desc nulls last, head_sha nulls last",
+    **dict.fromkeys(
+        _TYPES,
+        "last_modified_at desc nulls last, like_count desc nulls last, "
+        "download_30d_count desc nulls last, head_sha nulls last",
+    ),
     COMMITS: "committed_at desc nulls last",
     DISCUSSIONS: "comment_count desc nulls last",
 }
 _ORDER = {
-    MODELS: "repository_name, repository_id nulls first",
+    **dict.fromkeys(_TYPES, "repository_name, repository_id nulls first"),
     COMMITS: "repository_name, repository_type, committed_at nulls first, commit_id",
     DISCUSSIONS: "repository_name, repository_type, discussion_number",
 }
@@ -333,7 +383,7 @@ def normalise(
     Args:
         connection: one on which `prepare` was called.
         form: `api`, `radar_dump`, `hub_stats` or `api_dump`.
-        table: `models`, `commits` or `discussions`.
+        table: `models`, `datasets`, `spaces`, `commits` or `discussions`.
         lines: line number and bytes, one JSON object each, without e-mail addresses.
         observed_at: when the source said so, UTC without zone.
         parquet: the file to write; made also where no line is good.
@@ -342,7 +392,7 @@ def normalise(
         How many rows were written, and the refused lines in order.
     """
     given: dict[str, Any] = {"observed_at": observed_at}
-    if table == MODELS:
+    if table in _TYPES:
         given["form"] = form
     else:
         # A title is worth keeping with a mark where the character was: the act counts.
@@ -527,7 +577,7 @@ def _select(form: str, table: str) -> str:
         return _act_select(COMMITS, "commit", _COMMIT_COLUMNS)
     if table == DISCUSSIONS:
         return _act_select(DISCUSSIONS, "discussion", _DISCUSSION_COLUMNS)
-    return _model_select(RADAR_DUMP if form == RADAR_DUMP else API)
+    return _listed_select(RADAR_DUMP if form == RADAR_DUMP else API, _TYPES[table])
 
 
 def _structure(keys: Sequence[str]) -> str:
@@ -555,11 +605,11 @@ def _removed(keys: Sequence[str]) -> str:
     return "'" + json.dumps(dict.fromkeys(keys)) + "'::json"
 
 
-def _model_select(shape: str) -> str:
+def _listed_select(shape: str, kind: str) -> str:
     keys = [key for key, _ in _TYPED[shape].values()] + list(_SHAPED[shape])
     consumed = _removed([*keys, *_DROPPED[shape]])
     shaped = _RADAR_COLUMNS if shape == RADAR_DUMP else _API_COLUMNS
-    columns = ", ".join(f'{_model_column(shape, name)} as "{name}"' for name in SCHEMAS[MODELS])
+    columns = ", ".join(f'{_column(shape, kind, name)} as "{name}"' for name in _LISTED)
     return f"""
     with read as (
         select number, line, json_transform(line, {_structure(keys)}) as f from hub_batch
@@ -577,7 +627,7 @@ def _model_select(shape: str) -> str:
     select
         number, {columns},
         coalesce(
-            problem, case when {_model_column(shape, "repository_name")} is null then 'no id' end
+            problem, case when {_column(shape, kind, "repository_name")} is null then 'no id' end
         ) as problem
     from named
     """
@@ -635,11 +685,11 @@ _CARD_REST = f"""
 _TOTAL = "case when json_type({0}) = 'OBJECT' then hub_whole({0} -> '$.total') end"
 
 
-def _model_column(shape: str, name: str) -> str:
-    """The expression of one column of the models table."""
+def _column(shape: str, kind: str, name: str) -> str:
+    """The expression of one column of a table of repositories."""
     is_radar = shape == RADAR_DUMP
     expressions = {
-        "repository_type": "'model'",
+        "repository_type": f"'{kind}'",
         "gated": "hub_gated(gate)",
         "licence": _LICENCE,
         "tags": "tags",
@@ -666,7 +716,7 @@ def _model_column(shape: str, name: str) -> str:
         )
     if name in expressions:
         return expressions[name]
-    return f'"{name}"' if name in _TYPED[shape] else f"null::{SCHEMAS[MODELS][name]}"
+    return f'"{name}"' if name in _TYPED[shape] else f"null::{_LISTED[name]}"
 
 
 _COMMIT_COLUMNS = {

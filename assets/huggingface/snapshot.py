@@ -7,6 +7,10 @@ and the meaning of keys (normalise).
 A listing of two million models takes longer than many processes live. Each page becomes a
 Parquet part, and the cursor is written after it, so that a kill costs one page; the parts are
 one file of the lake only when the last page is in.
+
+Every listing is read to its end, every night, although newest first it could stop at what is known:
+likes and downloads of all repositories, and which of them are gone, are observed here and nowhere
+else, and two million models are 2,000 requests, ten minutes of one account's limit.
 """
 
 import json
@@ -30,7 +34,7 @@ from assets.github import landing
 from assets.github.landing import BadLine
 from assets.github.lines import AddressHasher, Bounds, LineSummary, Unreadable, blocks_of_lines
 from assets.huggingface import normalise
-from orchestration.clients.huggingface import CursorRefused, ModelPages, Page
+from orchestration.clients.huggingface import CursorRefused, Page, RepositoryPages
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import Entry, Lake, Partition, safe_name, sha256_of_file, write_atomically
 
@@ -39,6 +43,7 @@ TABLES = tuple(normalise.SCHEMAS)
 # States whose rows are in the lake.
 LOADED = frozenset({"ok", "malformed_lines"})
 API_NAME = "api"
+LIMIT_SETTING = "huggingface.model_limit"
 # The whole Hub in the API's form has about 10 GB.
 BOUNDS = Bounds(max_file_bytes=64 * 1024**3)
 MEMORY_MEGABYTES = 800
@@ -78,7 +83,7 @@ class Snapshotter:
         self._hasher = AddressHasher(self.salt, self.keep_email_domain)
 
     def prepare(self) -> None:
-        """Make the three tables readable and clear what killed runs left."""
+        """Make all tables readable and clear what killed runs left."""
         self.lake.clean()
         for table, schema in normalise.SCHEMAS.items():
             self.lake.anchor(SOURCE, table, schema)
@@ -107,25 +112,26 @@ class Snapshotter:
 
     def ingest_api(
         self,
-        pages: ModelPages,
+        pages: RepositoryPages,
         observed_on: date,
         limit: int | None = None,
         refresh: bool = False,
     ) -> Entry:
-        """List all models and load them into the day; goes on where a killed run stopped.
+        """List one type of repository and load it into the day; goes on where a run was killed.
 
         Args:
             pages: the pager; its first address tells whether a checkpoint fits.
             observed_on: today, UTC. The Hub answers for now only.
-            limit: stop after so many models.
+            limit: stop after so many repositories.
             refresh: list again where the day is loaded.
 
         Raises:
             TransientFailure: the Hub cannot be reached, or another process is listing it.
             PermanentFailure: the Hub refuses.
         """
-        known = self.partition(normalise.MODELS, observed_on).entry(API_NAME)
-        if known is not None and not refresh and _answers(known, pages.first_url, limit):
+        table = normalise.LISTINGS[pages.kind]
+        known = self.partition(table, observed_on).entry(API_NAME)
+        if known is not None and not refresh and _answers(known, table, pages.first_url, limit):
             return known
         with self._listing(pages, observed_on, limit) as listing:
             if known is not None and listing.is_of(known):
@@ -140,11 +146,12 @@ class Snapshotter:
 
     @contextmanager
     def _listing(
-        self, pages: ModelPages, observed_on: date, limit: int | None
+        self, pages: RepositoryPages, observed_on: date, limit: int | None
     ) -> Iterator["_Listing"]:
-        folder = self.lake.root / "checkpoints" / SOURCE / normalise.MODELS
+        table = normalise.LISTINGS[pages.kind]
+        folder = self.lake.root / "checkpoints" / SOURCE / table
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{normalise.MODELS}.lock"), timeout=0)
+        lock = FileLock(folder.with_name(f".{table}.lock"), timeout=0)
         try:
             lock.acquire()
         except Timeout:
@@ -293,7 +300,7 @@ class Snapshotter:
         """The row of a file with these bytes that is loaded for the day, if there is one."""
         for table in TABLES:
             for entry in self.partition(table, observed_on).entries():
-                if entry["source_sha256"] == digest and _is_current(entry):
+                if entry["source_sha256"] == digest and is_current(entry):
                     return entry
         return None
 
@@ -327,13 +334,15 @@ class _Listing:
     """
 
     owner: Snapshotter
-    pages: ModelPages
+    pages: RepositoryPages
     observed_on: date
     limit: int | None
     folder: Path
     state: dict[str, Any] = field(init=False)
+    table: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.table = normalise.LISTINGS[self.pages.kind]
         kept = self._read()
         if kept is None:
             self.restart()
@@ -387,7 +396,7 @@ class _Listing:
         for page in self.pages.walk(self.state["next_url"]):
             self._keep(page)
             self.owner.tell(
-                f"page {self.state['page_count']}: {self.state['item_count']} models so far"
+                f"page {self.state['page_count']}: {self.state['item_count']} {self.table} so far"
             )
             if self.state["next_url"] is None:
                 return
@@ -407,7 +416,7 @@ class _Listing:
         observed_at = datetime.combine(self.observed_on, datetime.min.time())
         with self.owner.lake.temporary(".parquet") as parquet:
             done = normalise.normalise(
-                self.owner.connection, normalise.API, normalise.MODELS, lines, observed_at, parquet
+                self.owner.connection, normalise.API, self.table, lines, observed_at, parquet
             )
             with parquet.open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -434,27 +443,32 @@ class _Listing:
         row = new_row(API_NAME, self.pages.first_url, self.observed_on)
         row.update(source_form=normalise.API, source_bytes=state["byte_count"])
         row.update(source_sha256=state["digest"], malformed_count=state["malformed_count"])
-        if not state["item_count"] or state["malformed_count"] > max(
+        # A Hub may have no data sets or spaces; one without models is none.
+        is_empty = not state["item_count"] and self.table == normalise.MODELS
+        if is_empty or state["malformed_count"] > max(
             FEW_BAD, state["item_count"] * MOST_BAD_SHARE
         ):
             self.restart()
             raise PermanentFailure(
-                f"The Hub's listing holds {state['item_count']} models, of which "
+                f"The Hub's listing holds {state['item_count']} {self.table}, of which "
                 f"{state['malformed_count']} cannot be read.",
                 "Check huggingface.endpoint; if the Hub changed its form, update Osmoscope.",
             )
         with owner.lake.temporary(".parquet") as parquet:
             row["row_count"], row["duplicate_count"] = normalise.combine(
                 owner.connection,
-                normalise.MODELS,
+                self.table,
                 [self._part(number) for number in numbers],
                 parquet,
             )
-            row["state"], row["reason"] = _api_state(state["malformed_count"], self.limit)
-            owner.keep_lines(
-                row, "".join(self._bad(number).read_text("utf-8") for number in numbers)
+            row["state"], row["reason"] = _api_state(
+                state["malformed_count"], self.table, self.limit
             )
-            partition = owner.partition(normalise.MODELS, self.observed_on)
+            text = "".join(self._bad(number).read_text("utf-8") for number in numbers)
+            # All types have a row of this name; what was set aside lies apart.
+            is_models = self.table == normalise.MODELS
+            owner.keep_lines(row if is_models else {**row, "name": f"api-{self.table}"}, text)
+            partition = owner.partition(self.table, self.observed_on)
             row = partition.commit(row, parquet)
             partition.prune()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -503,22 +517,23 @@ def _state(malformed: int) -> tuple[str, str | None]:
     )
 
 
-def _api_state(malformed: int, limit: int | None) -> tuple[str, str | None]:
+def _api_state(malformed: int, table: str, limit: int | None) -> tuple[str, str | None]:
     """State and reason of a finished listing."""
     state, reason = _state(malformed)
     if limit is not None:
-        limited = f"limited to {limit} models by huggingface.model_limit"
+        limited = f"limited to {limit} {table} by {LIMIT_SETTING}"
         reason = limited if reason is None else f"{reason}; {limited}"
     return state, reason
 
 
-def _answers(entry: Entry, first_url: str, limit: int | None) -> bool:
+def _answers(entry: Entry, table: str, first_url: str, limit: int | None) -> bool:
     """Whether a loaded listing is what would be asked for again."""
-    reason = _api_state(entry["malformed_count"], limit)[1]
-    return _is_current(entry) and (entry["source"], entry["reason"]) == (first_url, reason)
+    reason = _api_state(entry["malformed_count"], table, limit)[1]
+    return is_current(entry) and (entry["source"], entry["reason"]) == (first_url, reason)
 
 
-def _is_current(entry: Entry) -> bool:
+def is_current(entry: Entry) -> bool:
+    """Whether a ledger row's rows are in the lake, in their present form."""
     return entry["state"] in LOADED and entry["schema_version"] == normalise.SCHEMA_VERSION
 
 

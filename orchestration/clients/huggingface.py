@@ -1,60 +1,76 @@
-"""The Hub's list of models and the histories of single ones, page by page.
+"""The Hub's API, one page for each call.
 
-Belongs here: HTTP to the Hub's API, waiting as it asks, following its `Link` header and page
-numbers. Does not belong here: what an answer means (assets.huggingface.normalise) and where a
-cursor is kept (assets.huggingface.snapshot, histories).
+Belongs here: addresses, parameters and paging of the Hub's endpoints, and what each refusal means.
+Does not belong here: limits, retries, tokens and origins (http), which page is asked next when a
+list moves (assets.huggingface.numbered), what an answer's keys mean (assets.huggingface), and
+where a cursor is kept (orchestration.journal).
 
-`huggingface_hub.list_models` gives no cursor, so that a kill near the end of two million models
-would begin again at the first, and its discussions are asked for without a second try; its
-session is used, its paging and headers are not. Source of paging, expandable keys and rate-limit
-headers: huggingface_hub 2.4 (`HfApi.list_models`, `list_repo_commits`, `get_repo_discussions`,
-`utils._pagination`, `utils._http`).
+`huggingface_hub` pages by itself and tells no cursor, so that a kill near the end of two million
+models would begin again at the first; it follows redirects, and asks for discussions without a
+second try. Its types say which keys can be expanded and its downloader fetches files; nothing else
+of it is used. Source of paths and headers: huggingface_hub 2.4 (`HfApi`), and of `limit` of
+commits @huggingface/hub (`listCommits`: up to 1000).
 """
 
-import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
-from importlib.metadata import version
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import orjson
 
-from orchestration.failures import PermanentFailure, TransientFailure
+from orchestration.clients.budgets import Kind
+from orchestration.clients.http import (
+    HUB,
+    Answer,
+    Http,
+    Request,
+    Sent,
+    Unusable,
+    accounts_of,
+)
+from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
+from orchestration.lake import told_when_full
 
-PATH = "/api/models"
-# What the listing is asked for; `full` would send every model's list of files instead.
-EXPANDED = (
-    *("author", "cardData", "createdAt", "disabled", "downloads", "downloadsAllTime", "gated"),
-    *("gguf", "lastModified", "library_name", "likes", "pipeline_tag", "private", "safetensors"),
+MODEL, DATASET, SPACE = KINDS = ("model", "dataset", "space")
+# Classes of requests, each with its own limit; access is asked for at a page.
+API, PAGES = "hub.api", "hub.pages"
+_HUB = replace(HUB, kinds={**HUB.kinds, PAGES: Kind("pages", 300.0)})
+# What a listing is asked for; `full` would send every repository's list of files instead.
+_EXPANDED = (
+    *("author", "cardData", "createdAt", "disabled", "lastModified", "likes", "private"),
     *("sha", "tags", "trendingScore"),
 )
+EXPANDED: dict[str, tuple[str, ...]] = {
+    MODEL: (
+        *(*_EXPANDED, "downloads", "downloadsAllTime", "gated", "gguf", "library_name"),
+        *("pipeline_tag", "safetensors"),
+    ),
+    DATASET: (*_EXPANDED, "downloads", "downloadsAllTime", "gated"),
+    SPACE: (*_EXPANDED, "sdk"),
+}
 # The only sort key that does not change while the pages are read.
 STEADY_SORT = "createdAt"
-BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 60.0
-# The Hub counts requests in windows of five minutes; who must wait much longer is blocked.
-LONGEST_WAIT_SECONDS = 900.0
+COMMIT_PAGE = 1_000
 MAX_PAGE_BYTES = 256 * 1024 * 1024
-RETRIED_STATUS = frozenset({408, 425, 429})
 # Answers to a cursor that the Hub does not know (any more).
 CURSOR_STATUS = frozenset({400, 404, 410, 422})
-# Answers that say of one repository that there is no history to be had, and why.
-OUTCOMES = {
-    301: "renamed",
-    307: "renamed",
-    308: "renamed",
-    401: "absent",
-    403: "refused",
-    404: "absent",
-    410: "gone",
-    451: "taken_down",
-}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-T = TypeVar("T")
+_MOVED = frozenset({301, 302, 303, 307, 308})
+# Answers that say of one repository or account that there is nothing to be had, and why.
+_REFUSALS = _MOVED | {401, 403, 404, 410, 451}
+# Answers to a request for access; 401 says that there is nobody who asks.
+_ASKED = _REFUSALS - {401} | {400, 409}
+# As huggingface_hub 2.4 tells these from other refusals (`hf_raise_for_status`).
+GATED_CODE, UNKNOWN_CODE, REVISION_CODE = "GatedRepo", "RepoNotFound", "RevisionNotFound"
+DISABLED_MESSAGE = "Access to this resource is disabled."
+ANONYMOUS = "anonymous"
+NO_NAME = "no name that the Hub gives"
+_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 
 
 class CursorRefused(PermanentFailure):
@@ -63,11 +79,11 @@ class CursorRefused(PermanentFailure):
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of the listing.
+    """One answer of a listing.
 
     Attributes:
         url: what was asked for.
-        items: each model as one line of JSON, without line feed.
+        items: each repository as one line of JSON, without line feed.
         next_url: the next page's address, None after the last page.
         byte_count: size of the unpacked answer.
     """
@@ -78,35 +94,49 @@ class Page:
     byte_count: int
 
 
-@dataclass
-class HubClient:
-    """One endpoint, asked again where that may help and no faster than it allows.
+@dataclass(frozen=True)
+class Part:
+    """One page of what belongs to one repository or account.
 
     Attributes:
-        endpoint: base URL of the Hub.
-        token: sent as bearer token to the endpoint only, never shown; without one the Hub's
-            limit for anonymous callers holds.
-        attempts: tries for each page.
-        timeout_seconds: for connecting and for each wait for bytes.
-        sleep: waits some seconds.
+        outcome: `ok`, or why there is nothing (`assets.mining.questions`).
+        items: as the API gives them.
+        next_url: the next page's address, where pages are linked.
+        total: items on all pages, where the Hub tells.
+        reason: status and error code of a refusal.
+        name_now: the present name, where the one asked for was given up.
+        told_at: the Hub's time, UTC without zone; None where it does not tell.
     """
 
-    endpoint: str
-    token: str | None = field(default=None, repr=False)
-    attempts: int = 6
-    timeout_seconds: float = 60.0
-    sleep: Callable[[float], None] = time.sleep
-    request_count: int = field(default=0, init=False)
-    _pause: float = field(default=0.0, init=False)
+    outcome: str = "ok"
+    items: list[dict[str, Any]] = field(default_factory=list)
+    next_url: str | None = None
+    total: int | None = None
+    reason: str | None = None
+    name_now: str | None = None
+    told_at: datetime | None = None
 
-    def __post_init__(self) -> None:
-        token = (self.token or "").strip()
-        # The HTTP client would show an illegal header value in its own message.
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise PermanentFailure(
-                "The Hub token has characters that no token has.", "Correct HF_TOKEN."
-            )
-        self.token = token or None
+
+@dataclass(frozen=True)
+class HubClient:
+    """The Hub's endpoints that mining uses; safe among threads.
+
+    Every call is one request (and its repetitions, see `Http.ask`). Refusals that say something
+    about what was asked for are outcomes; all others are raised.
+
+    Raises (all methods):
+        TransientFailure: the Hub cannot be reached, or says to come back much later.
+        PermanentFailure: the Hub refuses the token or the request.
+    """
+
+    http: Http
+    endpoint: str
+    commit_page: int = COMMIT_PAGE
+
+    @property
+    def root(self) -> str:
+        """The endpoint without a slash at its end."""
+        return self.endpoint.rstrip("/")
 
     def today(self) -> date:
         """The day it is on the Hub's clock, UTC; on ours where the Hub does not tell.
@@ -114,161 +144,318 @@ class HubClient:
         A snapshot is dated by who was observed: a clock of ours that is wrong, or a Hub that
         lives in another time, would otherwise give facts a date that their own dates exceed.
         """
-        url = f"{self.endpoint.rstrip('/')}{PATH}?limit=1"
-        told = self._get(url, lambda answer: answer.headers.get("date", ""), frozenset())
-        try:
-            return parsedate_to_datetime(str(told)).astimezone(UTC).date()
-        except ValueError:
-            return datetime.now(UTC).date()
+        moment = self.http.ask(Request(f"{self.root}/api/models?limit=1", API), _told_at)
+        return (moment or datetime.now(UTC)).date()
 
-    def _get(
-        self, url: str, parse: "Callable[[_Answer], T | None]", outcomes: frozenset[int]
-    ) -> T | int:
-        """What `parse` makes of the answer, or its status where that is one of `outcomes`.
+    # ------------------------------------------------------------ repositories
+
+    def repository(self, kind: str, name: str) -> Part:
+        """One repository (`GET /api/{kind}s/{name}`) with its flags."""
+        keys = [key for key in ("disabled", "gated", "private") if key in EXPANDED[kind]]
+        query = urlencode([("expand", key) for key in keys])
+        return self._asked(_Place(_api(kind), name, "", query), _one)
+
+    def commits(
+        self, kind: str, name: str, page: int = 0, revision: str = "main", is_gated: bool = False
+    ) -> Part:
+        """Commits, newest first (`GET /api/{kind}s/{name}/commits/{revision}`).
 
         Args:
-            parse: gives None for an answer that was cut off or is of another form.
-
-        Raises:
-            TransientFailure: the Hub cannot be reached, or says to come back much later.
-            PermanentFailure: the Hub refuses, or its paging leads astray.
+            page: from 0, `commit_page` commits each.
+            revision: a branch, or the newest commit that is asked for.
+            is_gated: whether the listing says so, which explains a refusal without a code.
         """
-        self._check_origin(url)
-        problem = ""
-        for attempt in range(self.attempts):
-            self._wait(self._pause)
-            self._pause = 0.0
-            answer = self._ask(url)
-            self.request_count += 1
-            asked = None
-            if isinstance(answer, str):
-                problem = answer
-            else:
-                asked = _asked_wait(answer.headers, is_refusal=answer.status != 200)
-                parsed = parse(answer) if answer.status == 200 else None
-                if parsed is not None or answer.status in outcomes:
-                    self._pause = _asked_wait(answer.headers, is_refusal=False) or 0.0
-                    return answer.status if parsed is None else parsed
-                self._refuse(url, answer.status)
-                problem = f"HTTP {answer.status}"
-                if answer.status == 200:
-                    problem = "an answer that is no JSON list"
-            if attempt + 1 < self.attempts:
-                own = min(BACKOFF_SECONDS * 2.0**attempt, LONGEST_BACKOFF_SECONDS)
-                self._wait(own if asked is None else asked)
-        raise TransientFailure(
-            f"The Hub gave no page in {self.attempts} tries ({problem} from {_shown(url)}).",
-            "Run the snapshot again later; it goes on where it stopped.",
+        query = urlencode([("limit", self.commit_page), *([("p", page)] if page else [])])
+        tail = f"/commits/{quote(revision, safe='')}"
+        return self._asked(_Place(_api(kind), name, tail, query, is_gated=is_gated), _commits)
+
+    def discussions(self, kind: str, name: str, page: int = 0) -> Part:
+        """Discussions and pull requests, newest first (`GET /api/{kind}s/{name}/discussions`)."""
+        place = _Place(_api(kind), name, "/discussions", f"p={page}", refused="gone")
+        return self._asked(place, _discussions)
+
+    def discussion(self, kind: str, name: str, number: int) -> Part:
+        """One discussion with its events (`GET /api/{kind}s/{name}/discussions/{number}`)."""
+        tail = f"/discussions/{number}"
+        return self._asked(_Place(_api(kind), name, tail, "diff=1", refused="gone"), _one)
+
+    def likers(self, kind: str, name: str, url: str | None = None) -> Part:
+        """Who likes a repository (`GET /api/{kind}s/{name}/likers`).
+
+        Args:
+            url: the page before's `next_url`.
+        """
+        return self._asked(_Place(_api(kind), name, "/likers"), _listed, url)
+
+    # ------------------------------------------------------------ accounts
+
+    def user(self, login: str) -> Part:
+        """A user's overview (`GET /api/users/{login}/overview`)."""
+        return self._asked(_Place("users", login, "/overview"), _one)
+
+    def organisation(self, login: str) -> Part:
+        """An organisation's overview (`GET /api/organizations/{login}/overview`)."""
+        return self._asked(_Place("organizations", login, "/overview"), _one)
+
+    def members(self, login: str, url: str | None = None) -> Part:
+        """An organisation's members (`GET /api/organizations/{login}/members`).
+
+        Args:
+            url: the page before's `next_url`.
+        """
+        return self._asked(
+            _Place("organizations", login, "/members", refused="hidden"), _listed, url
         )
 
-    def _wait(self, seconds: float) -> None:
-        if seconds > LONGEST_WAIT_SECONDS:
-            raise TransientFailure(
-                f"The Hub asks to come back in {seconds:.0f} seconds.",
-                "Run the snapshot again then; it goes on where it stopped. "
-                "With HF_TOKEN the limit is higher.",
-            )
-        if seconds > 0:
-            self.sleep(seconds)
+    # ------------------------------------------------------------ access
 
-    def _ask(self, url: str) -> "_Answer | str":
-        """The Hub's answer, or what kept it from coming."""
-        import httpx2
-        from huggingface_hub.errors import OfflineModeIsEnabled
-        from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
+    def ask_access(self, kind: str, name: str) -> Part:
+        """Ask for access to a gated repository; the token's name and address go to its authors.
 
-        # The library's own headers name the environment, take a token that someone left in its
-        # cache, and are put together by a request to the public Hub, whatever the endpoint.
-        headers = {"user-agent": f"osmoscope/{version('osmoscope')}"}
-        if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
-        try:
-            with get_session().stream(
-                "GET", url, headers=headers, timeout=self.timeout_seconds, follow_redirects=False
-            ) as response:
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_PAGE_BYTES:
-                        raise PermanentFailure(
-                            f"A page of the Hub is larger than {MAX_PAGE_BYTES} bytes.",
-                            "Set a smaller huggingface.page_size.",
-                        )
-                links = response.links
-                return _Answer(response.status_code, dict(response.headers), bytes(body), links)
-        except OfflineModeIsEnabled:
-            raise PermanentFailure(
-                "The Hub client is set to be offline.",
-                "Unset HF_HUB_OFFLINE, or set huggingface.source to 'dump' or 'off'.",
-            ) from None
-        except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            # The name only: the text of a client's error may hold headers.
-            return type(error).__name__
+        Undocumented; `POST /{name}/ask-access` answers with a redirect to the repository's page
+        (so say the maintainers of huggingface_hub). Who asks again changes nothing.
+        """
+        if not _Place(_api(kind), name, "").is_name:
+            return Part("refused", reason=NO_NAME)
+        head = "" if kind == MODEL else f"{kind}s/"
+        url = f"{self.root}/{head}{quote(name, safe='/')}/ask-access"
+        request = Request(url, PAGES, f"{kind}/{name}", "POST", accepted=_ASKED)
 
-    def _refuse(self, url: str, status: int) -> None:
-        """Raise where trying again is of no use."""
-        if status in RETRIED_STATUS or status >= 500 or status == 200:
-            return
-        shown = _shown(url)
-        if status in (401, 403):
-            given = "the token in HF_TOKEN" if self.token else "a caller without a token"
-            raise PermanentFailure(
-                f"The Hub refuses {given} (HTTP {status} from {shown}).",
-                "Set HF_TOKEN to a valid token that may read, or unset it.",
-            )
-        self._refuse_cursor(url, status)
-        if 300 <= status < 400:
-            raise PermanentFailure(
-                f"{shown} redirects elsewhere (HTTP {status}).",
-                "Set huggingface.endpoint to the address it redirects to.",
-            )
-        raise PermanentFailure(
-            f"The Hub refuses the listing (HTTP {status} from {shown}).",
-            "Check huggingface.endpoint and huggingface.page_size.",
-        )
+        def read(answer: Answer) -> Part:
+            is_taken = answer.status in (200, 302, 303)
+            outcome = "ok" if is_taken else "refused"
+            return Part(outcome, reason=_reason(answer), told_at=_told_at(answer))
 
-    def _refuse_cursor(self, url: str, status: int) -> None:
-        """Raise where the status is about a cursor in the address."""
+        return self.http.ask(request, read)
 
-    def _page(self, url: str, answer: "_Answer") -> Page | None:
-        items = _items(answer.body)
-        if items is None:
+    def may_read(self, kind: str, name: str) -> Part:
+        """Whether a gated repository may be read (`GET /api/{kind}s/{name}/auth-check`).
+
+        Returns:
+            A part with the outcome `granted`, `pending`, `rejected`, or one of a refusal.
+        """
+        place = _Place(_api(kind), name, "/auth-check")
+        if not place.is_name:
+            return Part("absent", reason=NO_NAME)
+        request = Request(place.url(self.root), API, place.subject, accepted=_REFUSALS)
+
+        def read(answer: Answer) -> Part:
+            outcome = "granted" if answer.status == 200 else _access(answer, place)
+            return Part(outcome, reason=_reason(answer), told_at=_told_at(answer))
+
+        return self.http.ask(request, read)
+
+    def _asked(
+        self, place: "_Place", read: Callable[[Answer], Part], url: str | None = None
+    ) -> Part:
+        if not place.is_name:
+            return Part("absent", reason=NO_NAME)
+        request = Request(
+            url or place.url(self.root), API, place.subject, accepted=_REFUSALS,
+            most_bytes=MAX_PAGE_BYTES,
+        )  # fmt: skip
+
+        def part(answer: Answer) -> Part:
+            return read(answer) if answer.status == 200 else _refused(answer, place, self.root)
+
+        return self.http.ask(request, part)
+
+
+def hub_client(
+    endpoint: str,
+    tokens: Sequence[str],
+    salt: bytes,
+    *,
+    told: Callable[[Sent], None] | None = None,
+    commit_page: int = COMMIT_PAGE,
+    **options: Any,
+) -> HubClient:
+    """A client of one endpoint.
+
+    Args:
+        tokens: without one the Hub's limit for anonymous callers holds.
+        salt: the installation's, for the accounts' labels.
+        told: is told of every request.
+        commit_page: commits in a page, 1..1000.
+        options: of `Http`.
+    """
+    accounts = accounts_of(tokens, salt, HUB.variable)
+    return HubClient(Http(endpoint, _HUB, accounts, told=told, **options), endpoint, commit_page)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What is asked for: `/api/{what}/{name}{tail}?{query}`.
+
+    `refused` is what a 403 says that names no other cause.
+    """
+
+    what: str
+    name: str
+    tail: str
+    query: str = ""
+    refused: str = "refused"
+    is_gated: bool = False
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the name can be one; any other would lead elsewhere in an address."""
+        is_path = any(set(part) <= {"."} for part in self.name.split("/"))
+        return _NAME.fullmatch(self.name) is not None and not is_path
+
+    @property
+    def subject(self) -> str:
+        """Requests about one thing go to one account."""
+        return f"{self.what.removesuffix('s')}/{self.name}"
+
+    def url(self, root: str) -> str:
+        query = f"?{self.query}" if self.query else ""
+        return f"{root}/api/{self.what}/{quote(self.name, safe='/')}{self.tail}{query}"
+
+    def name_in(self, location: str, root: str) -> str | None:
+        """The name in another address of the same thing; None where it is something else."""
+        given, ours = urlsplit(location), urlsplit(root)
+        if given.netloc and (given.scheme, given.netloc) != (ours.scheme, ours.netloc):
             return None
-        linked = answer.links.get("next", {}).get("url")
-        following = None if linked is None else urljoin(url, linked)
-        if following is not None:
-            self._check_origin(following)
-        return Page(url, items, following, len(answer.body))
+        head = f"{ours.path}/api/{self.what}/"
+        if not (given.path.startswith(head) and given.path.endswith(self.tail)):
+            return None
+        name = unquote(given.path[len(head) : len(given.path) - len(self.tail)])
+        return name if replace(self, name=name).is_name and name != self.name else None
 
-    def _check_origin(self, url: str) -> None:
-        """The token goes to the endpoint only, and so do all requests."""
-        if _origin(url) != _origin(self.endpoint):
-            raise PermanentFailure(
-                f"The next page leads away from {_host(self.endpoint)} to {_host(url)}.",
-                "Check huggingface.endpoint; a mirror has to serve all pages itself.",
-            )
+
+def _api(kind: str) -> str:
+    return f"{kind}s"
+
+
+def _refused(answer: Answer, place: _Place, root: str) -> Part:
+    """What a refusal says about the thing that was asked for.
+
+    Raises:
+        PermanentFailure: it says something about the token.
+    """
+    name = None
+    if answer.status in _MOVED:
+        name = place.name_in(answer.headers.get("location", ""), root)
+    outcome = _outcome(answer, place)
+    return Part(outcome, reason=_reason(answer), name_now=name, told_at=_told_at(answer))
+
+
+def _outcome(answer: Answer, place: _Place) -> str:
+    code = answer.headers.get("x-error-code", "")
+    if answer.status in _MOVED:
+        return "renamed"
+    if answer.status in (410, 451):
+        return "gone" if answer.status == 410 else "dmca"
+    if code == GATED_CODE:
+        return "refused"
+    if answer.status == 403:
+        is_disabled = answer.headers.get("x-error-message", "") == DISABLED_MESSAGE
+        return "disabled" if is_disabled else place.refused
+    if answer.status == 401 and answer.account != ANONYMOUS and code != UNKNOWN_CODE:
+        raise PermanentFailure(
+            "The Hub refuses the token in HF_TOKEN (HTTP 401).",
+            "Set HF_TOKEN to a valid token that may read, or unset it.",
+        )
+    # The Hub does not say of every repository that one may not read why.
+    return "refused" if place.is_gated and code != UNKNOWN_CODE else "absent"
+
+
+def _access(answer: Answer, place: _Place) -> str:
+    """What has become of a request for access, as a refusal words it."""
+    message = answer.headers.get("x-error-message", "").lower()
+    if answer.headers.get("x-error-code", "") == GATED_CODE:
+        if "awaiting" in message:
+            return "pending"
+        if "rejected" in message:
+            return "rejected"
+    return _outcome(answer, place)
+
+
+def _reason(answer: Answer) -> str:
+    """Status and error code; a message may hold what anybody wrote."""
+    code = re.sub(r"[^\w-]", "", answer.headers.get("x-error-code", ""))[:64]
+    return f"HTTP {answer.status} {code}".strip()
+
+
+# ---------------------------------------------------------------- answers
+
+
+def _told_at(answer: Answer) -> datetime | None:
+    """The time on the Hub's clock, UTC without zone."""
+    try:
+        moment = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _list(value: Any) -> list[Any]:
+    """A JSON list.
+
+    Raises:
+        Unusable: it is something else.
+    """
+    if not isinstance(value, list):
+        raise Unusable("no JSON list")
+    return value
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in _list(value) if isinstance(item, dict)]
+
+
+def _one(answer: Answer) -> Part:
+    value = answer.json()
+    if not isinstance(value, dict):
+        raise Unusable("no JSON object")
+    return Part(items=[value], told_at=_told_at(answer))
+
+
+def _listed(answer: Answer) -> Part:
+    items = _objects(answer.json())
+    return Part(items=items, next_url=answer.links.get("next"), told_at=_told_at(answer))
+
+
+def _commits(answer: Answer) -> Part:
+    total = answer.headers.get("x-total-count", "")
+    count = int(total) if total.isascii() and total.isdigit() else None
+    return replace(_listed(answer), total=count)
+
+
+def _discussions(answer: Answer) -> Part:
+    value = answer.json()
+    if not isinstance(value, dict):
+        raise Unusable("no JSON object")
+    count = value.get("count")
+    total = count if isinstance(count, int) and not isinstance(count, bool) else None
+    return Part(items=_objects(value.get("discussions")), total=total, told_at=_told_at(answer))
+
+
+# ---------------------------------------------------------------- listings
 
 
 @dataclass
-class ModelPages(HubClient):
-    """The pages of `GET <endpoint>/api/models`.
+class RepositoryPages:
+    """The pages of `GET <endpoint>/api/models`, `/api/datasets` or `/api/spaces`.
 
     Attributes:
-        page_size: models in a page, 1..1000.
-        expand: keys that each model shall have.
+        kind: `model`, `dataset` or `space`.
+        page_size: repositories in a page, 1..1000.
         sort: order of the listing.
     """
 
+    client: HubClient
+    kind: str = MODEL
     page_size: int = 1000
-    expand: tuple[str, ...] = EXPANDED
     sort: str = STEADY_SORT
 
     @property
     def first_url(self) -> str:
         """Address of the first page; equal listings have equal first pages."""
         query = [("limit", str(self.page_size)), ("sort", self.sort)]
-        query += [("expand", key) for key in self.expand]
-        return f"{self.endpoint.rstrip('/')}{PATH}?{urlencode(query)}"
+        query += [("expand", key) for key in EXPANDED[self.kind]]
+        return f"{self.client.root}/api/{self.kind}s?{urlencode(query)}"
 
     def walk(self, url: str | None = None) -> Iterator[Page]:
         """The pages from an address on, by default from the first.
@@ -291,188 +478,119 @@ class ModelPages(HubClient):
             following = page.next_url
 
     def fetch(self, url: str) -> Page:
-        """One page, tried several times.
+        """One page.
 
         Raises:
             CursorRefused: the Hub does not know the cursor in `url`.
             TransientFailure, PermanentFailure: see `walk`.
         """
-        page = self._get(url, lambda answer: self._page(url, answer), frozenset())
-        assert isinstance(page, Page)
-        return page
-
-    def _refuse_cursor(self, url: str, status: int) -> None:
-        if status in CURSOR_STATUS and url != self.first_url:
-            raise CursorRefused(
-                f"The Hub does not accept the kept cursor (HTTP {status} from {_shown(url)}).",
-                "Run the snapshot again: it begins at the first page.",
-            )
-
-
-@dataclass(frozen=True)
-class History:
-    """What one repository answered.
-
-    Attributes:
-        outcome: `ok`, or why there is none (the values of `OUTCOMES`).
-        items: each commit or discussion as the API gives it, newest first; each once.
-    """
-
-    outcome: str
-    items: list[dict[str, Any]]
-
-
-@dataclass
-class HistoryPages(HubClient):
-    """Commits and discussions of single repositories."""
-
-    def commits(self, kind: str, name: str, revision: str = "main") -> History:
-        """All commits of a branch (`GET /api/{kind}s/{name}/commits/{revision}`).
-
-        Raises:
-            TransientFailure, PermanentFailure: as of `ModelPages.walk`.
-        """
-        url: str | None = f"{self._repository(kind, name)}/commits/{quote(revision, safe='')}"
-        found: dict[str, dict[str, Any]] = {}
-        while url is not None:
-            asked = url
-            page = self._get(asked, lambda answer: self._page(asked, answer), frozenset(OUTCOMES))  # noqa: B023
-            if isinstance(page, int):
-                return History(OUTCOMES[page], [])
-            # The lenient parser: one title with half a surrogate pair is not the whole history.
-            for item in map(json.loads, page.items):
-                if isinstance(item, dict):
-                    found.setdefault(str(item.get("id")), item)
-            # A page that leads back would be read for ever.
-            url = page.next_url if page.next_url != asked else None
-        return History("ok", list(found.values()))
-
-    def discussions(self, kind: str, name: str) -> History:
-        """All discussions and pull requests (`GET /api/{kind}s/{name}/discussions?p=N`).
-
-        Pages are counted from the newest: what is opened meanwhile moves all others on, so that
-        some are seen twice and none is missed. What is deleted meanwhile moves them back; the
-        pages are read again then.
-
-        Raises:
-            TransientFailure, PermanentFailure: as of `ModelPages.walk`.
-        """
-        path = f"{self._repository(kind, name)}/discussions"
-        for _ in range(self.attempts):
-            found: dict[int, dict[str, Any]] = {}
-            total, number = None, 0
-            while True:
-                page = self._get(f"{path}?p={number}", _discussions, frozenset(OUTCOMES))
-                if isinstance(page, int):
-                    return History(OUTCOMES[page], [])
-                for item in page.items:
-                    found.setdefault(int(item["num"]), item)
-                shrank = total is not None and page.total < total
-                total, number = page.total, number + 1
-                if shrank or not page.items or page.start + len(page.items) >= total:
-                    break
-            if not shrank:
-                return History("ok", list(found.values()))
-        raise TransientFailure(
-            f"The discussions of {name} changed while they were read, {self.attempts} times.",
-            "Run the snapshot again later; it goes on where it stopped.",
+        is_first = url == self.first_url
+        request = Request(
+            url, API, accepted=CURSOR_STATUS | _MOVED | {403}, most_bytes=MAX_PAGE_BYTES
         )
 
-    def _repository(self, kind: str, name: str) -> str:
-        return f"{self.endpoint.rstrip('/')}/api/{kind}s/{quote(name, safe='/')}"
+        def page(answer: Answer) -> Page:
+            if answer.status == 200:
+                lines = [orjson.dumps(item) for item in _list(answer.json())]
+                return Page(url, lines, answer.links.get("next"), len(answer.body))
+            raise _no_listing(answer.status, url, is_first=is_first)
+
+        return self.client.http.ask(request, page)
 
 
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    links: Mapping[str | None, Mapping[str, str]]
+def _no_listing(status: int, url: str, *, is_first: bool) -> PermanentFailure:
+    # Without the query: a cursor is long and says nothing.
+    shown = url.split("?", 1)[0][:200]
+    if status in CURSOR_STATUS and not is_first:
+        return CursorRefused(
+            f"The Hub does not accept the kept cursor (HTTP {status} from {shown}).",
+            "Run the snapshot again: it begins at the first page.",
+        )
+    if status in _MOVED:
+        return PermanentFailure(
+            f"{shown} redirects elsewhere (HTTP {status}).",
+            "Set huggingface.endpoint to the address it redirects to.",
+        )
+    if status == 403:
+        return PermanentFailure(
+            f"The Hub refuses the listing to this caller (HTTP 403 from {shown}).",
+            "Set HF_TOKEN to a valid token that may read, or unset it.",
+        )
+    return PermanentFailure(
+        f"The Hub refuses the listing (HTTP {status} from {shown}).",
+        "Check huggingface.endpoint and huggingface.page_size.",
+    )
 
 
-@dataclass(frozen=True)
-class _DiscussionPage:
-    start: int
-    total: int
-    items: list[dict[str, Any]]
+# ---------------------------------------------------------------- files
 
 
-def _discussions(answer: _Answer) -> _DiscussionPage | None:
-    """A page of discussions; None where the answer is something else."""
-    try:
-        value: Any = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or not isinstance(value.get("discussions"), list):
-        return None
-    items = [item for item in value["discussions"] if isinstance(item, dict) and _has_number(item)]
-    counts = [value.get(key) for key in ("start", "count")]
-    start, total = (count if isinstance(count, int) else 0 for count in counts)
-    return _DiscussionPage(start, total, items)
+def download(endpoint: str, token: str | None, repository: str, file: str, folder: Path) -> Path:
+    """A file of a data set, under `folder`; what a killed download left is gone on with.
 
+    The library's own downloader begins anew in each process; its parts do not have to. Large files
+    lie in a storage that the endpoint names, which gets no token.
 
-def _has_number(item: dict[str, Any]) -> bool:
-    return isinstance(item.get("num"), int) and not isinstance(item["num"], bool)
-
-
-def _items(body: bytes) -> list[bytes] | None:
-    """The elements of a JSON list as lines; None where it is no list.
-
-    A text with half a surrogate pair makes the strict parser refuse a whole page; then the
-    lenient one is asked, and the one model that has it is refused later.
+    Raises:
+        TransientFailure: the Hub cannot be reached.
+        PermanentFailure: the Hub has no such file, or not for this caller.
     """
+    import httpx2
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    url = hf_hub_url(repository, file, repo_type="dataset", endpoint=endpoint.rstrip("/"))
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        value: Any = orjson.loads(body)
-        return [orjson.dumps(item) for item in value] if isinstance(value, list) else None
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        pass
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return [json.dumps(item).encode() for item in value] if isinstance(value, list) else None
+        return _fetch(url, token, folder / Path(file).name)
+    except HfHubHTTPError as error:
+        raise _no_file(error.response.status_code, repository, file) from None
+    except OfflineModeIsEnabled:
+        raise PermanentFailure(
+            "The Hub client is set to be offline.", "Unset HF_HUB_OFFLINE, or name a local file."
+        ) from None
+    except (httpx2.HTTPError, OSError) as error:
+        # The name only: the text of a client's error may hold headers.
+        raise TransientFailure(
+            f"{file} of {repository} could not be fetched ({type(error).__name__}).",
+            "Run it again later; it goes on where it stopped.",
+        ) from None
 
 
-def _asked_wait(headers: Mapping[str, str], *, is_refusal: bool) -> float | None:
-    """Seconds that the Hub asks to wait before the next request; None where it does not."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+def _fetch(url: str, token: str | None, target: Path) -> Path:
+    """The file at an address of the Hub; a part of the same version is gone on with."""
+    from huggingface_hub import constants, get_hf_file_metadata
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        build_hf_headers,
+        disable_progress_bars,
+    )
 
-    limits = parse_ratelimit_headers(headers)
-    if limits is not None and limits.remaining == 0:
-        # One more second: the Hub rounds down.
-        return limits.reset_in_seconds + 1.0
-    return _retry_after(headers.get("retry-after", "")) if is_refusal else None
-
-
-def _retry_after(value: str) -> float | None:
-    """The header's seconds, or the seconds until its date (RFC 9110, 10.2.3)."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return "", "", None
-    return parts.scheme, (parts.hostname or "").lower(), port
+    # Otherwise it would ask the public Hub who its caller is, whatever the endpoint.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    disable_progress_bars()
+    about = get_hf_file_metadata(url, token=token or False)
+    headers = build_hf_headers(token=token or False)
+    if urlsplit(about.location)[:2] != urlsplit(url)[:2]:
+        headers.pop("authorization", None)
+    version = sha256(f"{url} {about.etag} {about.commit_hash}".encode()).hexdigest()[:16]
+    part = target.with_name(f"{target.name}.{version}.part")
+    for other in target.parent.glob(f"{target.name}.*.part"):
+        if other != part:
+            other.unlink()
+    with told_when_full(part.parent), part.open("ab") as stream:
+        if about.size is not None and stream.tell() > about.size:
+            stream.seek(0)
+            stream.truncate()
+        size = stream.tell()
+        http_get(
+            about.location, stream, resume_size=size, headers=headers, expected_size=about.size
+        )
+    return part.replace(target)
 
 
-def _host(url: str) -> str:
-    """What may be shown of an address that a foreign answer named."""
-    scheme, host, port = _origin(url)
-    return f"{scheme}://{host}:{port}"[:200]
-
-
-def _shown(url: str) -> str:
-    """An address without its query: a cursor is long and says nothing."""
-    return url.split("?", 1)[0][:200]
+def _no_file(status: int, repository: str, file: str) -> OsmoscopeError:
+    message = f"The Hub does not give {file} of {repository} (HTTP {status})."
+    if status in (408, 425, 429) or status >= 500:
+        return TransientFailure(message, "Run it again later; it goes on where it stopped.")
+    return PermanentFailure(message, "Fetch the file by other means, and name its path.")
