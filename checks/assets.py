@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from checks import coverage, expectations, ledger, privacy, recency
+from checks import coverage, expectations, ledger, mining, privacy, recency
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
 from orchestration import keys, metadata
@@ -22,14 +22,11 @@ from orchestration.lake import Lake
 from orchestration.resources import Installation, told_to_dagster
 
 ARCHIVE = ("gharchive", "events")
-HUB_TABLES = {
-    "models": keys.HUB_MODELS,
-    "commits": keys.HUB_COMMITS,
-    "discussions": keys.HUB_DISCUSSIONS,
-}
+GITHUB, HUB = "github", "huggingface"
 SUITE_KEYS = {
     "mart_repository_activity": keys.mart("mart_repository_activity"),
     "mart_intensity_summary": keys.mart("mart_intensity_summary"),
+    "mart_polling_estimate": keys.mart("mart_polling_estimate"),
     "mart_platform_comparison": keys.COMPARISON,
 }
 PARTITION_TAG = "dagster/partition"
@@ -50,6 +47,9 @@ class Planned:
 
 
 Evaluate = Callable[[dg.AssetCheckExecutionContext, Installation], Iterable[CheckOutcome]]
+EvaluateAll = Callable[
+    [dg.AssetCheckExecutionContext, Installation], Iterable[tuple[dg.AssetKey, CheckOutcome]]
+]
 
 _ARCHIVE = (
     Planned("hours_loaded", "Hours of the file days that are loaded and whole.", True),
@@ -62,13 +62,42 @@ _ARCHIVE = (
     Planned("payload_keys_known", "No known type carries a payload key that is not known.", False),
     Planned("newest_day_recent", "The newest loaded day is the newest to be expected.", False),
 )
-_HUB = (
-    Planned("rows_observed", "The newest observation has rows, not far fewer than before.", True),
-    Planned("ledger_adds_up", "Files of the newest observation are as the ledger states.", True),
-    Planned("malformed_share", "At most 1 % of a file's lines could not be read.", True),
-    Planned("no_raw_addresses", "No e-mail address in a sample of the landed text.", True),
-    Planned("newest_observation_recent", "The Hub was observed lately, where it is live.", False),
+_LEDGER = Planned(
+    "ledger_adds_up", "Files of the newest observation are as the ledger states.", True
 )
+_MALFORMED = Planned("malformed_share", "At most 1 % of a file's lines could not be read.", True)
+_PRIVACY = Planned("no_raw_addresses", "No e-mail address in a sample of the landed text.", True)
+_ROWS = Planned(
+    "rows_observed", "The newest observation has rows, not far fewer than before.", True
+)
+_RECENT = Planned(
+    "newest_observation_recent", "The platform was observed lately, where it is live.", False
+)
+_HOLD = Planned(
+    "answers_hold", "Most questions that were answered before are answered again.", True
+)
+_LIMITS = Planned("limits_kept", "No request was refused by a limit.", False)
+# What is landed of every table, and beyond that of some.
+_LANDED = (_LEDGER, _MALFORMED, _PRIVACY)
+_LISTED = (_ROWS, *_LANDED, _RECENT)
+_GITHUB = {
+    key: {
+        keys.GITHUB_ANSWERS: (*_LANDED, _HOLD, _RECENT),
+        keys.GITHUB_REQUESTS: (*_LANDED, _LIMITS),
+    }.get(key, _LANDED)
+    for key in keys.GITHUB_SNAPSHOT
+}
+_HUB = {
+    key: {
+        **dict.fromkeys(
+            (keys.HUB_MODELS, keys.HUB_DATASETS, keys.HUB_SPACES, keys.HUB_COMMITS,
+             keys.HUB_DISCUSSIONS), _LISTED,
+        ),
+        keys.HUB_ANSWERS: (*_LANDED, _HOLD, _RECENT),
+        keys.HUB_REQUESTS: (*_LANDED, _LIMITS),
+    }.get(key, _LANDED)
+    for key in keys.HUB_SNAPSHOT
+}  # fmt: skip
 _COVERAGE = Planned(
     "coverage_is_told", "Completeness is a share, and no day is left out of the mart.", True
 )
@@ -81,7 +110,8 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     """All checks of an installation; what they look at comes with the resource `installation`."""
     return [
         _step("check_archive", keys.ARCHIVE_EVENTS, _ARCHIVE, _archive),
-        *(_hub_step(table, key) for table, key in HUB_TABLES.items()),
+        _steps("check_github", _GITHUB, _github),
+        _steps("check_huggingface", _HUB, _huggingface),
         *(_suite_step(table, key) for table, key in SUITE_KEYS.items()),
         _step("check_coverage", keys.mart("mart_coverage"), (_COVERAGE,), _coverage, True),
         _step("check_published", keys.PUBLISHED, (_PUBLISHED,), _published, True),
@@ -97,26 +127,45 @@ def _step(
 ) -> dg.AssetChecksDefinition:
     """One step that reports the planned checks of one asset."""
 
+    def evaluate_one(
+        context: dg.AssetCheckExecutionContext, installation: Installation
+    ) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
+        for outcome in evaluate(context, installation):
+            yield key, outcome
+
+    return _steps(name, {key: planned}, evaluate_one, uses_warehouse)
+
+
+def _steps(
+    name: str,
+    planned: Mapping[dg.AssetKey, Sequence[Planned]],
+    evaluate: EvaluateAll,
+    uses_warehouse: bool = False,
+) -> dg.AssetChecksDefinition:
+    """One step that reports the planned checks of assets that are made together."""
+
     @dg.multi_asset_check(
         name=name,
         specs=[
             dg.AssetCheckSpec(
                 one.name, asset=key, description=one.description, blocking=one.is_blocking
             )
-            for one in planned
+            for key, several in planned.items()
+            for one in several
         ],
         pool=keys.WAREHOUSE_POOL if uses_warehouse else None,
     )
-    def checks_of_asset(
+    def checks_of_assets(
         context: dg.AssetCheckExecutionContext, installation: Installation
     ) -> Iterator[dg.AssetCheckResult]:
         with told_to_dagster():
-            for outcome in evaluate(context, installation):
+            for key, outcome in evaluate(context, installation):
                 if not outcome.passed:
-                    context.log.warning(f"{outcome.name}: {outcome.description}")
+                    told = f"{key.to_user_string()}: {outcome.name}: {outcome.description}"
+                    context.log.warning(told)
                 yield result(key, outcome)
 
-    return checks_of_asset
+    return checks_of_assets
 
 
 def result(key: dg.AssetKey, outcome: CheckOutcome) -> dg.AssetCheckResult:
@@ -162,29 +211,52 @@ def _archive(
     yield recency.archive_recency(lake, _now(), still)
 
 
-def _hub_step(table: str, key: dg.AssetKey) -> dg.AssetChecksDefinition:
-    def evaluate(
-        context: dg.AssetCheckExecutionContext, installation: Installation
-    ) -> Iterator[CheckOutcome]:
-        del context
-        lake, hub = installation.lake(), installation.settings().huggingface
-        days = lake.days("huggingface", table)[-1:]
-        files = [
-            file
-            for day in days
-            for file in lake.partition("huggingface", table, day).current_files()
-        ]
-        # Commits and discussions come with dumps only; a listing has models.
-        yield coverage.hub_rows(lake, table, table == "models" and hub.source != "off")
-        yield ledger.hub_ledger(lake, table)
-        yield ledger.hub_malformed(lake, table)
-        yield privacy.no_addresses(files)
-        still = recency.hub_stands_still(hub)
-        if table != "models" and hub.source == "api":
-            still = "the live listing holds models only"
-        yield recency.hub_recency(lake, table, _now(), still)
+def _github(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
+    del context
+    settings, lake = installation.settings(), installation.lake()
+    still = recency.github_stands_still(settings.github, bool(settings.github_tokens()))
+    for key in _GITHUB:
+        for outcome in _landed(lake, GITHUB, key.path[-1]):
+            yield key, outcome
+    yield keys.GITHUB_ANSWERS, mining.answers_hold(lake, GITHUB)
+    recent = recency.snapshot_recency(lake, GITHUB, mining.ANSWERS, _now(), still)
+    yield keys.GITHUB_ANSWERS, recent
+    yield keys.GITHUB_REQUESTS, mining.limits_kept(lake, GITHUB)
 
-    return _step(f"check_huggingface_{table}", key, _HUB, evaluate)
+
+def _huggingface(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
+    del context
+    lake, hub = installation.lake(), installation.settings().huggingface
+    still = recency.hub_stands_still(hub)
+    for key, planned in _HUB.items():
+        table = key.path[-1]
+        if _ROWS in planned:
+            # All else is there only where it was mined so deep.
+            is_required = table == "models" and hub.source != "off"
+            is_required = is_required and "model" in hub.repository_types
+            yield key, coverage.hub_rows(lake, table, is_required)
+        for outcome in _landed(lake, HUB, table):
+            yield key, outcome
+        if _RECENT in planned:
+            yield key, recency.snapshot_recency(lake, HUB, table, _now(), still)
+    yield keys.HUB_ANSWERS, mining.answers_hold(lake, HUB)
+    yield keys.HUB_REQUESTS, mining.limits_kept(lake, HUB)
+
+
+def _landed(lake: Lake, source: str, table: str) -> Iterator[CheckOutcome]:
+    """The newest observation of a table, whatever it holds."""
+    files = [
+        file
+        for day in lake.days(source, table)[-1:]
+        for file in lake.partition(source, table, day).current_files()
+    ]
+    yield ledger.snapshot_ledger(lake, source, table)
+    yield ledger.snapshot_malformed(lake, source, table)
+    yield privacy.no_addresses(files)
 
 
 def _suite_step(table: str, key: dg.AssetKey) -> dg.AssetChecksDefinition:

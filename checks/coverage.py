@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from assets.github.ingest import LOADED, partition_of
-from assets.huggingface.normalise import API, COMMITS
+from assets.huggingface.normalise import API, COMMITS, DISCUSSIONS
 from assets.huggingface.snapshot import LOADED as HUB_LOADED
 from assets.publish.snapshot import DATABASE_NAME, PUBLISHED_TABLES
 from checks.outcome import CheckOutcome, Row, Severity, failed, first_rows, listed, passed
@@ -265,8 +265,8 @@ def _observation(lake: Lake, table: str, day: date) -> dict[str, Any]:
     kind = {str(entry.get("source_form")) for entry in loaded}
     if any(_is_limited(entry) for entry in loaded):
         kind.add("limited")
-    if table == COMMITS and API in kind:
-        # The API's commits of a night are those of the repositories that have changed.
+    if table in (COMMITS, DISCUSSIONS) and API in kind:
+        # A night asks for those of the repositories that have changed, and of a slice.
         kind.add("changed only")
     return {
         "day": day,

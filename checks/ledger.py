@@ -22,7 +22,6 @@ from orchestration.lake import Entry, Lake, Partition, sha256_of_file
 if TYPE_CHECKING:
     import duckdb
 
-HUB = "huggingface"
 KNOWN_ERAS = frozenset({"E2", "E3"})
 MOST_MALFORMED_SHARE = 0.01
 MOST_UNKNOWN_SHARE = 0.01
@@ -48,13 +47,13 @@ def archive_ledger(lake: Lake, days: Sequence[date]) -> CheckOutcome:
     return _told(name, problems, f"{count} ledger rows and their files agree")
 
 
-def hub_ledger(lake: Lake, table: str) -> CheckOutcome:
+def snapshot_ledger(lake: Lake, source: str, table: str) -> CheckOutcome:
     """Each file of the newest observation day is there, with the rows and bytes stated."""
     name = "ledger_adds_up"
-    days = lake.days(HUB, table)
+    days = lake.days(source, table)
     if not days:
         return passed(name, f"{table} were never observed")
-    partition = lake.partition(HUB, table, days[-1])
+    partition = lake.partition(source, table, days[-1])
     entries = partition.entries()
     with _files("row_count", HUB_LOADED) as files:
         problems: list[Row] = [
@@ -80,15 +79,19 @@ def archive_malformed(
     return _malformed(rows, most_share, few)
 
 
-def hub_malformed(
-    lake: Lake, table: str, most_share: float = MOST_MALFORMED_SHARE, few: int = FEW_MALFORMED
+def snapshot_malformed(
+    lake: Lake,
+    source: str,
+    table: str,
+    most_share: float = MOST_MALFORMED_SHARE,
+    few: int = FEW_MALFORMED,
 ) -> CheckOutcome:
     """No file of the newest observation day has more than a small share of bad lines."""
-    days = lake.days(HUB, table)
+    days = lake.days(source, table)
     if not days:
         return passed("malformed_share", f"{table} were never observed")
     rows = []
-    for entry in lake.partition(HUB, table, days[-1]).entries():
+    for entry in lake.partition(source, table, days[-1]).entries():
         bad, good = entry["malformed_count"], entry["row_count"] + entry["duplicate_count"]
         rows.append((entry["name"], int(bad), int(bad + good)))
     return _malformed(rows, most_share, few)

@@ -29,22 +29,30 @@ _COMMIT_TEXT = (
     "array_to_string(list_transform(commits, "
     "lambda c: concat_ws(chr(10), c.author.name, c.author.email, c.message)), chr(10))"
 )
+_NAMES = "array_to_string(list_transform({0}, lambda one: one.name), chr(10))"
 # Structures are taken apart: as one text, a quotation mark would become part of an address.
 _TEXTS = {
     "commits": _COMMIT_TEXT,
-    "base_models": "array_to_string(list_transform(base_models, lambda b: b.name), chr(10))",
+    "base_models": _NAMES.format("base_models"),
+    "co_authors": _NAMES.format("co_authors"),
     "extra": "regexp_replace(extra, $escape, ' ', 'g')",
 }
-_UNHASHED_AUTHORS = """
-    len(list_filter(commits, lambda c: coalesce(c.author.email, '') <> ''
-        and not regexp_full_match(c.author.email, $author)))
+# What holds nothing but hashes of addresses: column to the SQL of its values, as a list.
+_HASHES = {
+    "commits": "list_transform(commits, lambda c: c.author.email)",
+    "co_authors": "list_transform(co_authors, lambda one: one.address_hash)",
+}
+_HASH_SUFFIX = "_address_hash"
+_UNHASHED = """
+    len(list_filter({0}, lambda value: coalesce(value, '') <> ''
+        and not regexp_full_match(value, $author)))
 """
 
 
 def no_addresses(
     files: Sequence[Path], rows_a_file: int = ROWS_A_FILE, most_files: int = MOST_FILES
 ) -> CheckOutcome:
-    """No address in a sample of every text column; commit authors are hashes.
+    """No address in a sample of every text column; what stands for an address is a hash.
 
     Args:
         files: current Parquet files of the lake; some, spread evenly, where there are more than
@@ -96,8 +104,10 @@ def _leaks(
     total = connection.execute("select count(*) from read_parquet($path)", source).fetchone()
     first = _place(file) % max(1, (total[0] if total else 0) - rows_a_file + 1)
     columns = {column: _found(text) for column, text in texts.items()}
-    if "commits" in texts:
-        columns["commits.author.email"] = _UNHASHED_AUTHORS
+    for column in texts:
+        hashes = f'["{column}"]' if column.endswith(_HASH_SUFFIX) else _HASHES.get(column)
+        if hashes:
+            columns[f"{column} (hash)"] = _UNHASHED.format(hashes)
     sums = ", ".join(f"coalesce(sum({count_of}), 0)" for count_of in columns.values())
     query = (
         f"select count(*), {sums} from read_parquet($path, file_row_number = true) "

@@ -13,14 +13,14 @@ from assets.github.ingest import LOADED, SOURCE, TABLE, partition_of
 from assets.huggingface.snapshot import LOADED as HUB_LOADED
 from checks.outcome import CheckOutcome, failed, passed
 from orchestration.lake import Lake
-from orchestration.settings import HuggingFaceSettings
+from orchestration.settings import GitHubSettings, HuggingFaceSettings
 
 # The events API says: up to six hours late; the archive writes an hour's file about one later.
 # https://docs.github.com/en/rest/activity/events
 ARCHIVE_LAG = timedelta(hours=7)
 # The newest day is fetched by the next night's run.
 ARCHIVE_NIGHT = timedelta(days=1)
-MOST_HUB_AGE = timedelta(days=2)
+MOST_AGE = timedelta(days=2)
 
 
 def archive_recency(
@@ -48,22 +48,23 @@ def archive_recency(
     return passed(name, f"the newest loaded day is {newest}", **numbers)
 
 
-def hub_recency(
+def snapshot_recency(
     lake: Lake,
+    source: str,
     table: str,
     now: datetime,
     still: str | None = None,
-    most_age: timedelta = MOST_HUB_AGE,
+    most_age: timedelta = MOST_AGE,
 ) -> CheckOutcome:
-    """The newest observation of the Hub is at most so old; arguments as in `archive_recency`."""
+    """The newest observation is at most so old; arguments as in `archive_recency`."""
     name = "newest_observation_recent"
     newest = next(
         (
             day
-            for day in reversed(lake.days("huggingface", table))
+            for day in reversed(lake.days(source, table))
             if any(
                 entry["state"] in HUB_LOADED
-                for entry in lake.partition("huggingface", table, day).entries()
+                for entry in lake.partition(source, table, day).entries()
             )
         ),
         None,
@@ -95,6 +96,15 @@ def hub_stands_still(hub: HuggingFaceSettings) -> str | None:
     if hub.source == "dump":
         return f"the Hub is a fixed dump of {hub.dump_observed_on}"
     return "the Hub is served by this machine" if _is_loopback(hub.endpoint) else None
+
+
+def github_stands_still(github: GitHubSettings, has_token: bool) -> str | None:
+    """Why GitHub's interfaces are not asked every night; None where they are."""
+    if github.source == "off":
+        return "GitHub's interfaces are off"
+    if not has_token:
+        return "GitHub's interfaces are not asked without a token"
+    return "GitHub is served by this machine" if _is_loopback(github.endpoint) else None
 
 
 def _newest_loaded(lake: Lake) -> date | None:

@@ -16,7 +16,8 @@ from checks.outcome import Severity
 FIRST_REPOSITORY = datetime(2007, 10, 1)
 # Clocks and day boundaries.
 TOLERANCE = timedelta(days=1)
-PLATFORM_TYPES = [("github", "repository"), ("huggingface", "model")]
+HUB_TYPES = ("model", "dataset", "space")
+PLATFORM_TYPES = [("github", "repository"), *(("huggingface", kind) for kind in HUB_TYPES)]
 BASES = ["flow", "stock"]
 
 
@@ -70,12 +71,12 @@ def repository_activity(now: datetime) -> Suite:
                     "column_B": "repository_type",
                     "value_pairs_set": PLATFORM_TYPES,
                 },
-                "GitHub has repositories, the Hub models",
+                "GitHub has repositories, the Hub models, datasets and spaces",
             ),
             _like(
                 "repository_key_has_its_form",
                 "repository_key",
-                r"^(?:github:repository:[0-9]+|huggingface:model:(?s:.+))$",
+                rf"^(?:github:repository:[0-9]+|huggingface:(?:{'|'.join(HUB_TYPES)}):(?s:.+))$",
                 "platform:type:native id, by which other tables join",
             ),
             _like(
@@ -183,6 +184,61 @@ def intensity_summary(now: datetime) -> Suite:
     )
 
 
+def polling_estimate(now: datetime) -> Suite:
+    """`mart_polling_estimate`: parts below their wholes, and an estimate where there is a slice."""
+    estimate = "estimated_missed_count"
+    low, high = "estimated_missed_low_count", "estimated_missed_high_count"
+    parts = (
+        ("asked_count", "population_count", "only what is known is asked"),
+        ("slice_count", "asked_slice_count", "the slice was asked"),
+        ("slice_changed_count", "slice_count", "of the slice"),
+        (low, estimate, "an interval holds its estimate"),
+        (estimate, high, "an interval holds its estimate"),
+        (high, "unasked_count", "of those that were not asked"),
+    )
+    return Suite(
+        "mart_polling_estimate",
+        ("platform", "kind", "observed_on"),
+        ("platform", "kind", "observed_on", "population_count", "asked_count",
+         "asked_slice_count", "unasked_count", "slice_count", "slice_changed_count",
+         "slice_changed_share", estimate, low, high, "basis"),
+        (
+            *(_not_above(f"{lower}_not_above_{upper}", lower, upper, why)
+              for lower, upper, why in parts),
+            _between(f"{low}_not_negative", low, 0, None, "counts start at 0"),
+            Rule(
+                "share_where_slice",
+                "expect_column_values_to_not_be_null",
+                {"column": "slice_changed_share", **_where("slice_count > 0")},
+                "where a slice was asked, its share is known",
+            ),
+            *(
+                Rule(
+                    f"{column}_where_known",
+                    "expect_column_values_to_not_be_null",
+                    {"column": column, **_where('basis != "no_slice"')},
+                    "what rests on something is told with its interval",
+                )
+                for column in (estimate, low, high)
+            ),
+            Rule(
+                "nothing_where_no_slice",
+                "expect_column_values_to_be_null",
+                {"column": estimate, **_where('basis == "no_slice"')},
+                "without a sample nothing is estimated",
+            ),
+            _between(
+                "observed_on_plausible",
+                "observed_on",
+                FIRST_REPOSITORY,
+                now + TOLERANCE,
+                "nothing was observed tomorrow",
+                severity="warn",
+            ),
+        ),
+    )  # fmt: skip
+
+
 def platform_comparison(now: datetime) -> Suite:
     """`mart_platform_comparison`: made in Python, so dbt tests nothing of it."""
     del now
@@ -263,6 +319,7 @@ def platform_comparison(now: datetime) -> Suite:
 SUITES: Mapping[str, Callable[[datetime], Suite]] = {
     "mart_repository_activity": repository_activity,
     "mart_intensity_summary": intensity_summary,
+    "mart_polling_estimate": polling_estimate,
     "mart_platform_comparison": platform_comparison,
 }
 

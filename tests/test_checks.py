@@ -23,7 +23,7 @@ import yaml
 from assets.github import ingest
 from assets.publish.snapshot import publish
 from assets.study.comparison import COLUMNS, write_comparison
-from checks import coverage, expectations, ledger, privacy, recency
+from checks import coverage, expectations, ledger, mining, privacy, recency
 from checks.assets import ARCHIVE, build_checks, days_of_run, result
 from checks.outcome import CheckOutcome, failed, mined
 from checks.suites import SUITES, Suite
@@ -31,7 +31,12 @@ from orchestration import keys
 from orchestration.failures import PermanentFailure
 from orchestration.lake import Lake
 from orchestration.resources import Installation
-from orchestration.settings import ArchiveSettings, HuggingFaceSettings, Settings
+from orchestration.settings import (
+    ArchiveSettings,
+    GitHubSettings,
+    HuggingFaceSettings,
+    Settings,
+)
 
 ROOT = Path(__file__).parents[1]
 DAY = date(2024, 3, 1)
@@ -229,7 +234,7 @@ def test_bytes_that_are_no_parquet_are_red(lake: Lake) -> None:
         parquet.write_bytes(b"no parquet")
         entry = {"name": "api", "state": "ok", "row_count": 1}
         lake.partition("huggingface", "models", DAY).commit(entry, parquet)
-    is_red(ledger.hub_ledger(lake, "models"), "error", "unreadable")
+    is_red(ledger.snapshot_ledger(lake, "huggingface", "models"), "error", "unreadable")
 
 
 def test_malformed_share(lake: Lake) -> None:
@@ -242,14 +247,14 @@ def test_malformed_share(lake: Lake) -> None:
 
 
 def test_hub_ledger_and_malformed_share(lake: Lake) -> None:
-    assert ledger.hub_ledger(lake, "models").passed
+    assert ledger.snapshot_ledger(lake, "huggingface", "models").passed
     add_observation(lake, DAY, 10)
-    assert ledger.hub_ledger(lake, "models").passed
-    assert ledger.hub_malformed(lake, "models").passed
+    assert ledger.snapshot_ledger(lake, "huggingface", "models").passed
+    assert ledger.snapshot_malformed(lake, "huggingface", "models").passed
     add_observation(lake, DAY, 10, malformed_count=101)
-    is_red(ledger.hub_malformed(lake, "models"), "error")
+    is_red(ledger.snapshot_malformed(lake, "huggingface", "models"), "error")
     add_observation(lake, DAY, 10, row_count=11)
-    is_red(ledger.hub_ledger(lake, "models"), "error", "has 10 rows")
+    is_red(ledger.snapshot_ledger(lake, "huggingface", "models"), "error", "has 10 rows")
 
 
 def test_unknown_eras_and_types_are_told(lake: Lake) -> None:
@@ -312,9 +317,9 @@ def test_hashed_authors_are_green(tmp_path: Path, email: str | None) -> None:
         ({"thread_body": "ask ada@example.com"}, "thread_body"),
         ({"comment_body": f"{EMAIL} and ada@example.com"}, "comment_body"),
         ({"commits": [{**authors(EMAIL)[0], "message": "by ada@example.com"}]}, "commits"),
-        ({"commits": authors("ada@example.com")}, "commits.author.email"),
-        ({"commits": authors("root@localhost")}, "commits.author.email"),
-        ({"commits": authors("email:0123")}, "commits.author.email"),
+        ({"commits": authors("ada@example.com")}, "commits (hash)"),
+        ({"commits": authors("root@localhost")}, "commits (hash)"),
+        ({"commits": authors("email:0123")}, "commits (hash)"),
     ],
 )
 def test_addresses_are_red_and_not_repeated(
@@ -339,6 +344,31 @@ def test_the_sample_is_bounded(tmp_path: Path) -> None:
     is_red(privacy.no_addresses([path], rows_a_file=11), "error", "1 raw addresses")
     outcome = privacy.no_addresses([path] * 5, rows_a_file=10, most_files=2)
     assert outcome.metadata["files_looked_at"] == "2 of 5"
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        (f"'{EMAIL}' as author_address_hash", None),
+        (f"'{EMAIL} example.com' as author_address_hash, null::varchar as b_address_hash", None),
+        ("'root@localhost' as author_address_hash", "author_address_hash (hash)"),
+        (f"[{{name: 'n', address_hash: '{EMAIL}'}}] as co_authors", None),
+        ("[{name: 'ada@example.com', address_hash: null::varchar}] as co_authors", "co_authors"),
+        ("[{name: 'n', address_hash: 'ada at home'}] as co_authors", "co_authors (hash)"),
+    ],
+)
+def test_what_stands_for_an_address_is_a_hash(
+    tmp_path: Path, columns: str, found: str | None
+) -> None:
+    path = tmp_path / "x.0.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (select {columns}) to '{path}' (format parquet)")
+    outcome = privacy.no_addresses([path])
+    if found is None:
+        assert outcome.passed, outcome
+    else:
+        is_red(outcome, "error", found)
+        assert [row["column"] for row in outcome.metadata["columns"]] == [found]
 
 
 def test_hub_texts_are_looked_into(lake: Lake) -> None:
@@ -400,10 +430,14 @@ def test_sources_that_stand_still_are_not_judged(lake: Lake) -> None:
 
 
 def test_hub_recency(lake: Lake) -> None:
-    is_red(recency.hub_recency(lake, "models", NOW), "warn", "never observed")
+    is_red(recency.snapshot_recency(lake, "huggingface", "models", NOW), "warn", "never observed")
     add_observation(lake, DAY, 5)
-    assert recency.hub_recency(lake, "models", NOW).passed
-    is_red(recency.hub_recency(lake, "models", NOW + timedelta(days=1)), "warn", "3 days old")
+    assert recency.snapshot_recency(lake, "huggingface", "models", NOW).passed
+    is_red(
+        recency.snapshot_recency(lake, "huggingface", "models", NOW + timedelta(days=1)),
+        "warn",
+        "3 days old",
+    )
     assert recency.hub_stands_still(HuggingFaceSettings()) is None
     for hub in (
         HuggingFaceSettings(source="off"),
@@ -412,7 +446,9 @@ def test_hub_recency(lake: Lake) -> None:
     ):
         still = recency.hub_stands_still(hub)
         assert still is not None
-        assert recency.hub_recency(lake, "models", datetime(2030, 1, 1), still).passed
+        assert recency.snapshot_recency(
+            lake, "huggingface", "models", datetime(2030, 1, 1), still
+        ).passed
 
 
 # Hub rows
@@ -439,12 +475,85 @@ def test_hub_rows_of_another_kind_are_not_compared(lake: Lake) -> None:
     assert coverage.hub_rows(lake, "models").passed
 
 
-def test_commits_of_the_api_are_those_of_what_changed(lake: Lake) -> None:
+@pytest.mark.parametrize("table", ["commits", "discussions"])
+def test_histories_of_the_api_are_those_of_what_changed(lake: Lake, table: str) -> None:
     for form, is_compared in (("api", False), ("api_dump", True)):
-        add_observation(lake, DAY, 100, source_form=form, table="commits")
-        add_observation(lake, DAY + timedelta(days=1), 10, source_form=form, table="commits")
-        outcome = coverage.hub_rows(lake, "commits")
+        add_observation(lake, DAY, 100, source_form=form, table=table)
+        add_observation(lake, DAY + timedelta(days=1), 10, source_form=form, table=table)
+        outcome = coverage.hub_rows(lake, table)
         assert outcome.passed is not is_compared
+
+
+# Mining
+
+
+def landed(name: str, rows: int) -> dict[str, Any]:
+    """The ledger row of a landing."""
+    counts = {"row_count": rows, "malformed_count": 0, "duplicate_count": 0}
+    return {"name": name, "state": "ok", **counts}
+
+
+def add_answers(lake: Lake, day: date, name: str = "night-001", **tiers: dict[str, int]) -> None:
+    """Answers about stocks: tier to outcome to number."""
+    rows = [
+        (tier, outcome)
+        for tier, outcomes in tiers.items()
+        for outcome, count in outcomes.items()
+        for _ in range(count)
+    ]
+    with lake.temporary(".parquet") as parquet:
+        with duckdb.connect() as connection:
+            connection.execute("create table a (kind varchar, tier varchar, outcome varchar)")
+            connection.executemany("insert into a values ('stocks', ?, ?)", rows)
+            connection.execute(f"copy a to '{parquet}' (format parquet)")
+        lake.partition("github", "answers", day).commit(landed(name, len(rows)), parquet)
+
+
+def test_answers_that_stay_away_are_told(lake: Lake) -> None:
+    assert mining.answers_hold(lake, "github").passed
+    # What is new or was a failure before says nothing; neither do a few.
+    add_answers(lake, DAY, new={"absent": 100}, recheck={"refused": 100}, top={"absent": 19})
+    assert mining.answers_hold(lake, "github").passed
+    add_answers(lake, DAY, slice={"ok": 90, "absent": 10}, new={"ok": 1000})
+    assert mining.answers_hold(lake, "github").passed
+    add_answers(lake, DAY, slice={"ok": 89, "absent": 11})
+    is_red(mining.answers_hold(lake, "github"), "warn", "11 of 100 (stocks)")
+    add_answers(lake, DAY, "night-002", top={"refused": 89, "hidden": 1, "dmca": 0})
+    is_red(mining.answers_hold(lake, "github"), "error", "101 of 190 (stocks)")
+    # Only the newest night counts.
+    add_answers(lake, DAY + timedelta(days=1), top={"ok": 30, "renamed": 5, "gone": 5})
+    assert mining.answers_hold(lake, "github").passed
+
+
+def add_requests(lake: Lake, day: date, refused: int) -> None:
+    with lake.temporary(".parquet") as parquet:
+        with duckdb.connect() as connection:
+            connection.execute(
+                "copy (select 'github.rest' as kind, 'a' as account, 50 as call_count, "
+                f"{refused} as refused_count, 3 as remaining_count from range(2)) "
+                f"to '{parquet}' (format parquet)"
+            )
+        lake.partition("github", "requests", day).commit(landed("night-001", 2), parquet)
+
+
+def test_refusals_by_a_limit_are_told(lake: Lake) -> None:
+    assert mining.limits_kept(lake, "github").passed
+    add_requests(lake, DAY, 0)
+    outcome = mining.limits_kept(lake, "github")
+    assert outcome.passed
+    assert outcome.metadata["requests"] == 100
+    add_requests(lake, DAY, 1)
+    is_red(mining.limits_kept(lake, "github"), "warn", "2 of 100 requests")
+
+
+def test_github_stands_still_without_a_token() -> None:
+    assert recency.github_stands_still(GitHubSettings(), True) is None
+    for github, has_token in (
+        (GitHubSettings(), False),
+        (GitHubSettings(source="off"), True),
+        (GitHubSettings(endpoint="http://127.0.0.1:9"), True),
+    ):
+        assert recency.github_stands_still(github, has_token) is not None
 
 
 # Warehouse
@@ -460,6 +569,7 @@ MODEL = {
     "repository_type": "model", "repository_name": "gpt2", "gated": "no",
     "actor_flow_count": None,
 }  # fmt: skip
+SPACE = {**MODEL, "repository_key": "huggingface:space:2", "repository_type": "space"}
 TYPES = {
     "created_at": "timestamp", "last_seen_at": "timestamp", "stock_observed_on": "date",
     "actor_flow_count": "bigint", "star_stock_count": "bigint", "repository_count": "bigint",
@@ -486,15 +596,27 @@ def comparison(feature: str, /, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
+POLLING: dict[str, Any] = {
+    "platform": "github", "kind": "stocks", "observed_on": DAY, "population_count": 10,
+    "asked_count": 5, "asked_slice_count": 4, "unasked_count": 4, "slice_count": 4,
+    "slice_changed_count": 1, "slice_changed_share": 0.25, "estimated_missed_count": 1,
+    "estimated_missed_low_count": 0, "estimated_missed_high_count": 3, "basis": "slice",
+}  # fmt: skip
+UNTOLD = {
+    **POLLING,
+    **{name: None for name in POLLING if name.startswith("estimated") or name.endswith("_share")},
+    "slice_count": 0, "slice_changed_count": 0, "kind": "commits", "basis": "no_slice",
+}  # fmt: skip
 COMPARISON = [comparison(feature) for feature in ("commits", "discussions", "stars")]
 COVERAGE = {
     "platform": "github", "day": DAY, "completeness_share": 1.0,
     "completeness_basis": "hours_present",
 }  # fmt: skip
 MARTS = {
-    "mart_repository_activity": [ACTIVITY, MODEL],
+    "mart_repository_activity": [ACTIVITY, MODEL, SPACE],
     "mart_intensity_summary": [INTENSITY, UNKNOWN],
     "mart_platform_comparison": COMPARISON,
+    "mart_polling_estimate": [POLLING, UNTOLD],
     "mart_coverage": [COVERAGE],
 }
 DOUBLES = ("_value", "_share")
@@ -506,7 +628,9 @@ def column_type(name: str) -> str:
         return TYPES.get(name) or declared[name]
     if name.endswith(DOUBLES):
         return "double"
-    return "date" if name == "day" else "varchar"
+    if name.endswith("_count"):
+        return "bigint"
+    return "date" if name == "day" or name.endswith("_on") else "varchar"
 
 
 def fill(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
@@ -598,7 +722,9 @@ def bad_activity() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     table = "mart_repository_activity"
     yield table, "has_rows", []
     yield table, "type_fits_platform", [{**ACTIVITY, "repository_type": "model"}]
+    yield table, "type_fits_platform", [{**MODEL, "repository_type": "paper"}]
     yield table, "repository_key_has_its_form", [{**ACTIVITY, "repository_key": "github:1"}]
+    yield table, "repository_key_has_its_form", [{**MODEL, "repository_key": "huggingface:x:1"}]
     yield table, "github_name_has_an_owner", [{**ACTIVITY, "repository_name": "name"}]
     yield table, "gated_accepted", [{**MODEL, "gated": "perhaps"}]
     yield table, "github_is_not_gated", [{**ACTIVITY, "gated": "no"}]
@@ -630,6 +756,27 @@ def bad_intensity() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     yield table, "median_not_above_maximum", [{**INTENSITY, "median_value": 2.5}]
     yield table, "mean_not_above_maximum", [{**INTENSITY, "mean_value": 2.5}]
     yield table, "maximum_not_above_total", [{**INTENSITY, "total_value": 1}]
+
+
+def bad_polling() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    table = "mart_polling_estimate"
+    low, high = "estimated_missed_low_count", "estimated_missed_high_count"
+    bad: dict[str, dict[str, Any]] = {
+        "asked_count_not_above_population_count": {"asked_count": 11},
+        "slice_count_not_above_asked_slice_count": {"slice_count": 5},
+        "slice_changed_count_not_above_slice_count": {"slice_changed_count": 5},
+        f"{low}_not_above_estimated_missed_count": {low: 2},
+        f"estimated_missed_count_not_above_{high}": {high: 0},
+        f"{high}_not_above_unasked_count": {high: 5},
+        f"{low}_not_negative": {low: -1},
+        "share_where_slice": {"slice_changed_share": None},
+        "observed_on_plausible": {"observed_on": date(2030, 1, 1)},
+    }
+    for column in ("estimated_missed_count", low, high):
+        bad[f"{column}_where_known"] = {column: None}
+    for rule, changes in bad.items():
+        yield table, rule, [POLLING | changes]
+    yield table, "nothing_where_no_slice", [UNTOLD | {"estimated_missed_count": 0}]
 
 
 def bad_comparison() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
@@ -666,7 +813,7 @@ def bad_comparison() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     yield table, "mann_whitney_u_not_negative", one(mann_whitney_u=-1.0)
 
 
-BAD = [*bad_activity(), *bad_intensity(), *bad_comparison()]
+BAD = [*bad_activity(), *bad_intensity(), *bad_polling(), *bad_comparison()]
 
 
 @pytest.mark.parametrize(("table", "rule", "rows"), BAD, ids=[f"{t}-{r}" for t, r, _ in BAD])
@@ -918,13 +1065,61 @@ def test_the_days_of_the_run_are_judged(whole_day: Lake, installation: Installat
     assert days_of_run({}, whole_day) == [DAY]
 
 
+def observed(source: str, installation: Installation) -> dg.ExecuteInProcessResult:
+    """Materialise dummies of all tables of a platform, their checks, and what is downstream."""
+    wanted = {"github": keys.GITHUB_SNAPSHOT, "huggingface": keys.HUB_SNAPSHOT}[source]
+
+    @dg.multi_asset(specs=[dg.AssetSpec(key) for key in wanted])
+    def subjects() -> Iterator[dg.MaterializeResult[None]]:
+        for key in wanted:
+            yield dg.MaterializeResult(asset_key=key)
+
+    @dg.asset(deps=wanted)
+    def downstream() -> None: ...
+
+    definitions = dg.Definitions(
+        assets=[subjects, downstream],
+        asset_checks=checks_on(wanted[0]),
+        jobs=[dg.define_asset_job("job", dg.AssetSelection.all())],
+        resources={"installation": installation},
+        executor=dg.in_process_executor,
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions.resolve_job_def("job")
+        return job.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def told_of(done: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, bool]:
+    return {
+        one.check_name: one.passed
+        for one in done.get_asset_check_evaluations()
+        if one.asset_key == key
+    }
+
+
 def test_an_empty_hub_stops_unless_it_is_off(lake: Lake, installation: Installation) -> None:
-    assert run(keys.HUB_MODELS, installation).success
+    assert observed("huggingface", installation).success
     live = Installation(values={**installation.values, "huggingface": {"source": "api"}})
-    done = run(keys.HUB_MODELS, live)
-    assert not evaluations(done)["rows_observed"].passed
-    assert materialised(done) == {"models"}
-    assert run(keys.HUB_COMMITS, live).success
+    done = observed("huggingface", live)
+    assert not told_of(done, keys.HUB_MODELS)["rows_observed"]
+    assert told_of(done, keys.HUB_SPACES)["rows_observed"]
+    assert "downstream" not in materialised(done)
+    listed = {"source": "api", "repository_types": ["dataset"]}
+    only_datasets = Installation(values={**installation.values, "huggingface": listed})
+    assert observed("huggingface", only_datasets).success
+
+
+def test_a_night_without_answers_stops_what_comes_after(
+    lake: Lake, installation: Installation
+) -> None:
+    assert observed("github", installation).success
+    add_answers(lake, DAY, top={"absent": 30})
+    add_requests(lake, DAY, 5)
+    done = observed("github", installation)
+    answers, requests = (told_of(done, key) for key in (keys.GITHUB_ANSWERS, keys.GITHUB_REQUESTS))
+    assert {name for name, is_good in answers.items() if not is_good} == {"answers_hold"}
+    assert {name for name, is_good in requests.items() if not is_good} == {"limits_kept"}
+    assert "downstream" not in materialised(done)
 
 
 def test_red_suites_stop_publishing(warehouse: Path, installation: Installation) -> None:
@@ -963,8 +1158,9 @@ def test_a_missing_warehouse_is_one_clear_line(installation: Installation) -> No
 def test_every_raw_asset_and_mart_has_a_blocking_check() -> None:
     specs = [spec for one in build_checks() for spec in one.check_specs]
     blocked = {spec.asset_key for spec in specs if spec.blocking}
-    raw = {keys.ARCHIVE_EVENTS, keys.HUB_MODELS, keys.HUB_COMMITS, keys.HUB_DISCUSSIONS}
-    assert blocked == {*raw, *keys.MARTS_OF_DBT, keys.COMPARISON, keys.PUBLISHED}
+    raw = {keys.ARCHIVE_EVENTS, *keys.GITHUB_SNAPSHOT, *keys.HUB_SNAPSHOT}
+    marts = {*keys.MARTS_OF_DBT, keys.mart("mart_polling_estimate")}
+    assert blocked == {*raw, *marts, keys.COMPARISON, keys.PUBLISHED}
     assert len({spec.key for spec in specs}) == len(specs)
     assert all(spec.description for spec in specs)
 

@@ -18,9 +18,9 @@ WORDS = r"[a-z]+(?:_[a-z]+)*"
 SOURCES = "github|huggingface"
 MODEL_NAMES = {
     "staging": rf"stg_(?:{SOURCES})__{WORDS}(?:_v[12])?",
-    "intermediate": rf"int_(?:{SOURCES})_{WORDS}__[a-z]+",
+    "intermediate": rf"int_{WORDS}__[a-z]+",
     "core": rf"(?:dim|fct|bridge)_{WORDS}|source_hour|source_coverage_daily"
-    r"|repository_name_history",
+    r"|repository_name_history|api_request",
     "marts": rf"mart_{WORDS}",
 }
 SUFFIXES = ("_id", "_key", "_at", "_on", "_count", "_share", "_rate", "_value")

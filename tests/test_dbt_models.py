@@ -8,151 +8,18 @@ dbt takes seconds to start, so that all invocations happen in module fixtures, i
 one parsed manifest; the tests only read.
 """
 
-import json
-import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-
-PROJECT = Path(__file__).parents[1] / "dbt_project"
-
-EVENTS = {
-    "event_id": "VARCHAR", "event_type": "VARCHAR", "created_at": "TIMESTAMP", "era": "VARCHAR",
-    "is_public": "BOOLEAN", "actor_id": "BIGINT", "actor_login": "VARCHAR",
-    "repository_id": "BIGINT", "repository_name": "VARCHAR", "organisation_id": "BIGINT",
-    "organisation_login": "VARCHAR", "action": "VARCHAR", "ref": "VARCHAR", "ref_type": "VARCHAR",
-    "push_id": "BIGINT", "push_size": "BIGINT", "push_distinct_size": "BIGINT",
-    "head_sha": "VARCHAR", "before_sha": "VARCHAR",
-    "commits": 'STRUCT(sha VARCHAR, author STRUCT("name" VARCHAR, email VARCHAR), '
-    'message VARCHAR, "distinct" BOOLEAN)[]',
-    "thread_kind": "VARCHAR", "thread_id": "BIGINT", "thread_number": "BIGINT",
-    "thread_title": "VARCHAR", "thread_body": "VARCHAR", "thread_state": "VARCHAR",
-    "thread_created_at": "TIMESTAMP", "thread_closed_at": "TIMESTAMP",
-    "thread_comment_count": "BIGINT", "thread_author_id": "BIGINT",
-    "thread_author_login": "VARCHAR", "thread_author_type": "VARCHAR",
-    "thread_author_association": "VARCHAR", "is_merged": "BOOLEAN", "merged_at": "TIMESTAMP",
-    "pull_commit_count": "BIGINT", "pull_addition_count": "BIGINT",
-    "pull_deletion_count": "BIGINT", "pull_changed_file_count": "BIGINT",
-    "head_repository_id": "BIGINT", "comment_id": "BIGINT", "comment_body": "VARCHAR",
-    "comment_author_association": "VARCHAR", "comment_author_type": "VARCHAR",
-    "review_id": "BIGINT", "review_state": "VARCHAR", "release_id": "BIGINT",
-    "release_tag": "VARCHAR", "forkee_id": "BIGINT", "forkee_name": "VARCHAR",
-    "forkee_created_at": "TIMESTAMP", "member_id": "BIGINT", "member_login": "VARCHAR",
-    "repository_created_at": "TIMESTAMP", "repository_star_count": "BIGINT",
-    "repository_fork_count": "BIGINT", "repository_language": "VARCHAR",
-    "repository_licence": "VARCHAR", "repository_is_fork": "BOOLEAN",
-}  # fmt: skip
-HUB = {
-    "models": {
-        "repository_id": "VARCHAR", "repository_type": "VARCHAR", "repository_name": "VARCHAR",
-        "owner_name": "VARCHAR", "created_at": "TIMESTAMP", "last_modified_at": "TIMESTAMP",
-        "like_count": "BIGINT", "download_30d_count": "BIGINT", "download_all_count": "BIGINT",
-        "gated": "VARCHAR", "is_private": "BOOLEAN", "is_disabled": "BOOLEAN",
-        "removed_at": "TIMESTAMP", "library_name": "VARCHAR", "pipeline_tag": "VARCHAR",
-        "licence": "VARCHAR", "tags": "VARCHAR[]", "languages": "VARCHAR[]",
-        "base_models": 'STRUCT("name" VARCHAR, relation VARCHAR)[]', "parameter_count": "BIGINT",
-        "storage_bytes": "BIGINT", "trending_score": "DOUBLE", "head_sha": "VARCHAR",
-        "observed_at": "TIMESTAMP", "source_form": "VARCHAR", "extra": "VARCHAR",
-    },
-    "commits": {
-        "repository_name": "VARCHAR", "repository_type": "VARCHAR", "commit_id": "VARCHAR",
-        "authors": "VARCHAR[]", "committed_at": "TIMESTAMP", "title": "VARCHAR",
-        "message": "VARCHAR", "observed_at": "TIMESTAMP",
-    },
-    "discussions": {
-        "repository_name": "VARCHAR", "repository_type": "VARCHAR", "discussion_number": "BIGINT",
-        "discussion_title": "VARCHAR", "status": "VARCHAR", "is_pull_request": "BOOLEAN",
-        "author_login": "VARCHAR", "created_at": "TIMESTAMP", "comment_count": "BIGINT",
-        "observed_at": "TIMESTAMP",
-    },
-    "histories": {
-        "repository_name": "VARCHAR",
-        "repository_type": "VARCHAR",
-        "last_modified_at": "TIMESTAMP",
-        "commits_outcome": "VARCHAR",
-        "discussions_outcome": "VARCHAR",
-        "commit_count": "BIGINT",
-        "discussion_count": "BIGINT",
-        "observed_at": "TIMESTAMP",
-    },
-}  # fmt: skip
+from dbt_support import EVENTS, Dbt, HandLake, Row, project_on, write_parquet
 
 D1, D2, D3, D4 = "2025-10-05", "2025-10-06", "2025-10-07", "2025-10-08"
 H1, H2 = "2025-10-08", "2025-10-09"
-ANCHOR_DAY = "1970-01-01"
-Row = dict[str, Any]
-
-
-def write_parquet(path: Path, schema: dict[str, str], rows: list[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as db:
-        db.execute("create table t (" + ", ".join(f'"{n}" {t}' for n, t in schema.items()) + ")")
-        for row in rows:
-            names = ", ".join(f'"{name}"' for name in row)
-            marks = ", ".join("?" for _ in row)
-            db.execute(f"insert into t ({names}) values ({marks})", list(row.values()))
-        db.table("t").write_parquet(str(path))
-
-
-@dataclass
-class HandLake:
-    """A lake written without the project's own lake code, so that the two check each other."""
-
-    root: Path
-
-    def folder(self, source: str, table: str, day: str) -> Path:
-        return self.root / "raw" / source / table / f"day={day}"
-
-    def manifest(self, source: str, table: str, day: str, entries: list[Row]) -> None:
-        folder = self.folder(source, table, day)
-        folder.mkdir(parents=True, exist_ok=True)
-        body = {"format": 1, "source": source, "table": table, "day": day, "entries": entries}
-        (folder / "manifest.json").write_text(json.dumps(body))
-
-    def anchor(self, source: str, table: str, schema: dict[str, str]) -> None:
-        write_parquet(self.folder(source, table, ANCHOR_DAY) / "anchor.parquet", schema, [])
-        self.manifest(source, table, ANCHOR_DAY, [])
-
-    def hours(self, day: str, hours: dict[int, list[Row]], extra: list[Row] | None = None) -> None:
-        entries = []
-        for hour, rows in hours.items():
-            name = f"{day}-{hour}"
-            file = f"{name}.0123456789ab.parquet"
-            write_parquet(self.folder("gharchive", "events", day) / file, EVENTS, rows)
-            stamps = sorted(str(row["created_at"]) for row in rows)
-            entries.append(
-                {
-                    "name": name, "hour": hour, "state": "ok", "reason": None, "source": "test",
-                    "is_mirrored": False, "file": file, "line_count": len(rows),
-                    "event_count": len(rows), "duplicate_count": 0, "malformed_count": 0,
-                    "actor_count": 1, "repository_count": 1, "source_bytes": 1,
-                    "source_sha256": "0", "lake_bytes": 1, "content_hash": "0",
-                    "first_created_at": stamps[0].replace(" ", "T") + "Z",
-                    "last_created_at": stamps[-1].replace(" ", "T") + "Z",
-                    "eras": {"E2": len(rows)}, "types": {}, "new_keys": {"PushEvent": ["x"]},
-                    "schema_version": 1, "fetched_at": "2025-10-10T00:00:00+00:00",
-                    "client_version": "test",
-                }
-            )  # fmt: skip
-        self.manifest("gharchive", "events", day, entries + (extra or []))
-
-    def listing(self, table: str, day: str, rows: list[Row]) -> None:
-        file = f"{table}.0123456789ab.parquet"
-        write_parquet(self.folder("huggingface", table, day) / file, HUB[table], rows)
-        entry = {
-            "name": table, "state": "ok", "reason": None, "source": "test", "file": file,
-            "row_count": len(rows), "malformed_count": 0, "duplicate_count": 0,
-            "source_bytes": 1, "source_sha256": "0", "lake_bytes": 1, "content_hash": "0",
-            "observed_at": f"{day}T02:00:00Z", "source_form": "api", "schema_version": 1,
-            "fetched_at": f"{day}T02:00:00Z", "client_version": "test",
-        }  # fmt: skip
-        self.manifest("huggingface", table, day, [entry])
 
 
 def event(number: int, kind: str, at: str, **columns: Any) -> Row:
@@ -308,9 +175,7 @@ def write_hub(lake: HandLake) -> None:
 
 def write_lake(root: Path) -> HandLake:
     lake = HandLake(root)
-    lake.anchor("gharchive", "events", EVENTS)
-    for table, schema in HUB.items():
-        lake.anchor("huggingface", table, schema)
+    lake.anchors()
     lake.hours(
         D1, first_day(),
         [{"name": f"{D1}-2", "hour": 2, "state": "missing", "reason": "404", "file": None}],
@@ -327,72 +192,14 @@ def write_lake(root: Path) -> HandLake:
     return lake
 
 
-class Dbt:
-    """The project on one lake; the manifest is parsed once and shared by all invocations."""
-
-    def __init__(self, folder: Path) -> None:
-        from dbt.cli.main import dbtRunner
-        from dbt.contracts.graph.manifest import Manifest
-
-        self.folder = folder
-        # A quote and brackets in the path: both mean something to SQL and to globs.
-        self.lake = write_lake(folder / "it's a [lake]")
-        os.environ["OSMOSCOPE_LAKE"] = str(self.lake.root)
-        os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse("parsed_only"))
-        parsed = dbtRunner().invoke(["--quiet", "parse", *self.places()])
-        assert isinstance(parsed.result, Manifest), parsed.exception
-        self.runner = dbtRunner(manifest=parsed.result)
-
-    def warehouse(self, name: str) -> Path:
-        """One folder a warehouse: the file's stem names its catalog, which the manifest holds."""
-        path = self.folder / name / "warehouse.duckdb"
-        path.parent.mkdir(exist_ok=True)
-        return path
-
-    def places(self) -> list[str]:
-        return [
-            "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-            "--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"),
-        ]  # fmt: skip
-
-    def outcomes(
-        self, warehouse: str, command: str, *arguments: str, days: str = ""
-    ) -> dict[str, str]:
-        """Run a dbt command; what became of each node, by name, where it did not succeed."""
-        os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse(warehouse))
-        low, _, high = days.partition("..")
-        os.environ["OSMOSCOPE_MIN_DAY"], os.environ["OSMOSCOPE_MAX_DAY"] = low, high or low
-        result = self.runner.invoke(["--quiet", command, *self.places(), *arguments])
-        nodes = getattr(result.result, "results", [])
-        assert nodes, result.exception
-        return {
-            node.node.name: f"{node.status} {node.message}"
-            for node in nodes
-            if node.status not in ("success", "pass", "no-op")
-        }
-
-    def run(self, warehouse: str, command: str, *arguments: str, days: str = "") -> None:
-        assert self.outcomes(warehouse, command, *arguments, days=days) == {}
-
-    def rows(self, warehouse: str, query: str, *parameters: Any) -> list[Any]:
-        with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
-            db.execute("set timezone = 'UTC'")
-            return db.execute(query, list(parameters)).fetchall()
-
-
 BY_DAY = ("--select", "tag:by_day")
 SNAPSHOT = ("--select", "tag:snapshot")
 
 
 @pytest.fixture(scope="module")
 def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
-    kept = {name: os.environ.get(name) for name in ("OSMOSCOPE_LAKE", "OSMOSCOPE_WAREHOUSE")}
-    yield Dbt(tmp_path_factory.mktemp("dbt"))
-    for name, value in kept.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    with project_on(tmp_path_factory.mktemp("dbt"), write_lake) as project:
+        yield project
 
 
 @pytest.fixture(scope="module")
@@ -677,7 +484,7 @@ SPOILERS = {
         "flow_and_stock_never_mix",
     },
     "update marts.mart_repository_activity set repository_key = 'same'": {
-        "mart_repository_activity__repository_key__unique"
+        "mart_repository_activity__grain_unique"
     },
     "delete from core.dim_actor": {"fct_interaction__actor_key__relationships"},
     "update core.repository_name_history set valid_to = null": {"one_present_name_a_repository"},

@@ -84,3 +84,8 @@
 {% macro spark__second_text(at) -%}
     date_format({{ at }}, 'yyyy-MM-dd''T''HH:mm:ss')
 {%- endmacro %}
+
+{# Digest of a text, by which it is found again; null for a null text. #}
+{% macro text_hash(text) -%}{{ adapter.dispatch('text_hash', 'osmoscope')(text) }}{%- endmacro %}
+{% macro default__text_hash(text) -%}sha256({{ text }}){%- endmacro %}
+{% macro spark__text_hash(text) -%}sha2({{ text }}, 256){%- endmacro %}

@@ -22,6 +22,14 @@
     having count(*) > 1
 {% endtest %}
 
+{# The columns name a row: none of them is null, and no two rows have the same. #}
+{% test primary_key(model, columns) %}
+    select {{ columns | join(', ') }}
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1 or {{ columns | join(' is null or ') }} is null
+{% endtest %}
+
 {% test holds(model, condition) %}
     select *
     from {{ model }}

@@ -1,4 +1,4 @@
--- The Hub has no events and so no flow; GitHub listings are not mined and so give no commit stock.
+-- The Hub has no events and so no flow: what its listings tell are stocks.
 select repository_key
 from {{ ref('mart_repository_activity') }}
 where

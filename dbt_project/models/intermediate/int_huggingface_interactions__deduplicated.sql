@@ -43,6 +43,37 @@ discussions as (
 
 ),
 
+-- A discussion is read whole: its first comment is what it was opened with, no further act.
+comments as (
+
+    select
+        *,
+        row_number() over (
+            partition by observed_on, repository_type, repository_name, discussion_number
+            order by created_at, event_id
+        ) as place
+    from {{ ref('stg_huggingface__discussion_events') }}
+    where {{ in_window('observed_on') }} and event_type = 'comment'
+
+),
+
+replies as (
+
+    select
+        observed_on as file_on,
+        repository_type,
+        repository_name,
+        'discussion_comment' as kind,
+        'created' as action,
+        cast(discussion_number as varchar) || ':' || event_id as event_id,
+        created_at as occurred_at,
+        discussion_number as thread_number,
+        author_login as actor_login
+    from comments
+    where place > 1
+
+),
+
 acts as (
 
     select * from commits
@@ -52,6 +83,10 @@ acts as (
 
     select * from discussions
 
+    union all
+
+    select * from replies
+
 ),
 
 new_rows as (
@@ -59,7 +94,11 @@ new_rows as (
     select
         *,
         cast(occurred_at as date) as occurred_on,
-        case when kind = 'commit' then 'commit' else 'discussion' end
+        case kind
+            when 'commit' then 'commit'
+            when 'discussion_comment' then 'discussion_comment'
+            else 'discussion'
+        end
         || ':' || repository_type || ':' || repository_name || ':' || event_id
         || case when kind = 'commit' then ':' || coalesce(actor_login, '') else '' end
             as event_key

@@ -18,11 +18,11 @@ with new_rows as (
 
     select
         *,
-        observed_at as first_seen_at,
+        case when is_seen then observed_at end as seen_at,
         case when repository_id is not null then observed_at end as identified_at,
         case when is_listed then observed_at end as listed_at,
-        case when commit_stock_count is not null then observed_on end as commits_observed_on,
-        case when discussion_stock_count is not null then observed_on end
+        case when commits_outcome is not null then observed_on end as commits_observed_on,
+        case when discussions_outcome is not null then observed_on end
             as discussions_observed_on
     from {{ ref('int_huggingface_repositories__observed') }}
     where {{ in_window('observed_on') }}
@@ -40,8 +40,8 @@ pool as (
         repository_id,
         commit_stock_count,
         discussion_stock_count,
-        first_seen_at,
-        observed_at as last_seen_at,
+        seen_at as first_seen_at,
+        seen_at as last_seen_at,
         identified_at,
         listed_at,
         commits_observed_on,
@@ -86,9 +86,12 @@ summed as (
         repository_type,
         repository_name,
         {{ newest('repository_id', 'identified_at') }} as repository_id,
-        {{ newest('commit_stock_count', 'commits_observed_on') }} as commit_stock_count,
-        {{ newest('discussion_stock_count', 'discussions_observed_on') }}
-            as discussion_stock_count,
+        {% for stock, day in [
+            ('commit_stock_count', 'commits_observed_on'),
+            ('discussion_stock_count', 'discussions_observed_on'),
+        ] %}
+        nullif({{ newest(answered(stock, day), day) }}, -1) as {{ stock }},
+        {% endfor %}
         min(first_seen_at) as first_seen_at,
         max(last_seen_at) as last_seen_at,
         max(identified_at) as identified_at,

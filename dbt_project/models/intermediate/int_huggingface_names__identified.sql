@@ -12,6 +12,7 @@ with latest as (
         *,
         coalesce(repository_id, 'name:' || repository_name) as native_id
     from {{ ref('int_huggingface_models__latest') }}
+    where first_seen_at is not null
 
 )
 

@@ -3,6 +3,7 @@
         materialized='incremental',
         incremental_strategy='replace_days',
         unique_key='observed_on',
+        on_schema_change='append_new_columns',
         tags=['snapshot', 'incremental'],
         meta={
             'dagster': {'group': 'huggingface'},
@@ -32,18 +33,19 @@ models as (
 ),
 
 -- A mined repository always shows the commit that made it, by the platform's `system` author:
--- presence here is what tells "mined and none" from "not mined".
+-- in a dump, presence here is what tells "mined and none" from "not mined".
 commits as (
 
     select
         observed_on,
         repository_type,
         repository_name,
+        count(distinct commit_id) as listed_count,
         count(
             distinct case
-                when author_logins is distinct from {{ list_of("'system'") }} then commit_id
+                when author_logins is not distinct from {{ list_of("'system'") }} then commit_id
             end
-        ) as commit_stock_count,
+        ) as platform_count,
         max(observed_at) as observed_at
     from {{ ref('stg_huggingface__commits') }}
     where {{ in_window('observed_on') }} and repository_name is not null
@@ -70,17 +72,24 @@ discussions as (
 
 ),
 
--- The live API leaves a ledger of what was asked; dumps do not.
-histories as (
+-- The live API leaves a row for every question; dumps do not.
+answers as (
 
     select
         observed_on,
         repository_type,
         repository_name,
-        commits_outcome,
-        discussions_outcome
-    from {{ ref('stg_huggingface__histories') }}
-    where {{ in_window('observed_on') }}
+        max(case when kind = 'commits' then outcome end) as commits_outcome,
+        max(case when kind = 'commits' then item_count end) as commit_item_count,
+        max(case when kind = 'discussions' then outcome end) as discussions_outcome,
+        bool_or(coalesce(is_open, false) and outcome <> 'renamed') as is_open,
+        max(observed_at) as observed_at
+    from {{ ref('int_questions__answered') }}
+    where
+        {{ in_window('observed_on') }}
+        and platform = 'huggingface'
+        and repository_name is not null
+    group by observed_on, repository_type, repository_name
 
 ),
 
@@ -96,24 +105,17 @@ discussion_days as (
 ),
 
 names as (
+    {% for table in ['models', 'commits', 'discussions', 'answers'] %}
 
     select
         observed_on,
         repository_type,
         repository_name
-    from models
+    from {{ table }}
+    {% if not loop.last %}
     union
-    select
-        observed_on,
-        repository_type,
-        repository_name
-    from commits
-    union
-    select
-        observed_on,
-        repository_type,
-        repository_name
-    from discussions
+    {% endif %}
+    {% endfor %}
 
 )
 
@@ -138,52 +140,59 @@ select
     models.parameter_count,
     models.storage_byte_count,
     models.source_form,
-    commits.commit_stock_count,
     case
-        when histories.discussions_outcome is not null
-            then case
-                when histories.discussions_outcome = 'ok'
-                    then coalesce(discussions.discussion_stock_count, 0)
-            end
-        when discussions.discussion_stock_count is not null
-            then discussions.discussion_stock_count
-        when commits.observed_on is not null and discussion_days.observed_on is not null then 0
-    end as discussion_stock_count,
+        when answers.commits_outcome = 'ok'
+            then greatest(
+                coalesce(answers.commit_item_count, commits.listed_count, 0)
+                - coalesce(commits.platform_count, 0),
+                0
+            )
+        when answers.commits_outcome is null then commits.listed_count - commits.platform_count
+    end as commit_stock_count,
+    {% for stock in ['discussion_stock_count', 'pull_request_stock_count'] %}
     case
-        when histories.discussions_outcome is not null
-            then case
-                when histories.discussions_outcome = 'ok'
-                    then coalesce(discussions.pull_request_stock_count, 0)
-            end
-        when discussions.pull_request_stock_count is not null
-            then discussions.pull_request_stock_count
-        when commits.observed_on is not null and discussion_days.observed_on is not null then 0
-    end as pull_request_stock_count,
+        when answers.discussions_outcome = 'ok' then coalesce(discussions.{{ stock }}, 0)
+        when answers.observed_on is null
+            then coalesce(
+                discussions.{{ stock }},
+                case
+                    when
+                        commits.observed_on is not null and discussion_days.observed_on is not null
+                        then 0
+                end
+            )
+    end as {{ stock }},
+    {% endfor %}
     coalesce(
-        models.observed_at, commits.observed_at, discussions.observed_at,
-        cast(names.observed_on as timestamp)
+        answers.commits_outcome, case when commits.observed_on is not null then 'ok' end
+    ) as commits_outcome,
+    coalesce(
+        answers.discussions_outcome,
+        case
+            when answers.observed_on is not null then null
+            when
+                discussions.observed_on is not null
+                or (commits.observed_on is not null and discussion_days.observed_on is not null)
+                then 'ok'
+        end
+    ) as discussions_outcome,
+    coalesce(
+        models.observed_at, commits.observed_at, discussions.observed_at, answers.observed_at
     ) as observed_at,
-    models.repository_name is not null as is_listed
+    models.repository_name is not null as is_listed,
+    (
+        models.repository_name is not null
+        or commits.repository_name is not null
+        or discussions.repository_name is not null
+        or coalesce(answers.is_open, false)
+    ) as is_seen
 from names
-left join models
+{% for table in ['models', 'commits', 'discussions', 'answers'] %}
+left join {{ table }}
     on
-        names.observed_on = models.observed_on
-        and names.repository_type = models.repository_type
-        and names.repository_name = models.repository_name
-left join commits
-    on
-        names.observed_on = commits.observed_on
-        and names.repository_type = commits.repository_type
-        and names.repository_name = commits.repository_name
-left join discussions
-    on
-        names.observed_on = discussions.observed_on
-        and names.repository_type = discussions.repository_type
-        and names.repository_name = discussions.repository_name
-left join histories
-    on
-        names.observed_on = histories.observed_on
-        and names.repository_type = histories.repository_type
-        and names.repository_name = histories.repository_name
+        names.observed_on = {{ table }}.observed_on
+        and names.repository_type = {{ table }}.repository_type
+        and names.repository_name = {{ table }}.repository_name
+{% endfor %}
 left join discussion_days
     on names.observed_on = discussion_days.observed_on

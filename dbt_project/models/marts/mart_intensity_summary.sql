@@ -26,7 +26,9 @@ measured as (
         activity.{{ column }} as amount
     from platforms
     left join {{ ref('mart_repository_activity') }} as activity
-        on platforms.platform = activity.platform
+        on
+            platforms.platform = activity.platform
+            and activity.repository_type in ('repository', 'model')
     {% if not loop.last %}
     union all
     {% endif %}

@@ -31,7 +31,7 @@ actors as (
 
 ),
 
-github_stocks as (
+github_said as (
 
     select
         'github:repository:' || cast(repository_id as varchar) as repository_key,
@@ -43,16 +43,51 @@ github_stocks as (
 
 ),
 
+github_described as (
+
+    select
+        *,
+        row_number() over (partition by repository_key order by observed_on desc) as place
+    from {{ ref('int_github_stocks__observed') }}
+
+),
+
+github_api as (
+
+    select * from github_described
+    where place = 1
+
+),
+
+-- What the API says wins over what pull requests said of stars before October 2025.
+github_stocks as (
+
+    select
+        coalesce(api.repository_key, events.repository_key) as repository_key,
+        api.commit_count as commit_stock_count,
+        api.issue_count as discussion_stock_count,
+        coalesce(api.star_count, events.star_stock_count) as star_stock_count,
+        coalesce(api.observed_on, events.stock_observed_on) as stock_observed_on
+    from github_api as api
+    full outer join github_said as events
+        on api.repository_key = events.repository_key
+
+),
+
 huggingface_stocks as (
 
     select
         names.repository_key,
         {{ newest('latest.like_count', 'latest.listed_at') }} as star_stock_count,
         {{ newest('latest.download_30d_count', 'latest.listed_at') }} as download_30d_stock_count,
-        {{ newest('latest.commit_stock_count', 'latest.commits_observed_on') }}
-            as commit_stock_count,
-        {{ newest('latest.discussion_stock_count', 'latest.discussions_observed_on') }}
-            as discussion_stock_count,
+        {% for stock, day in [
+            ('commit_stock_count', 'commits_observed_on'),
+            ('discussion_stock_count', 'discussions_observed_on'),
+        ] %}
+        nullif(
+            {{ newest(answered('latest.' ~ stock, 'latest.' ~ day), 'latest.' ~ day) }}, -1
+        ) as {{ stock }},
+        {% endfor %}
         max(
             greatest(
                 cast(latest.listed_at as date),
@@ -73,8 +108,8 @@ stocks as (
 
     select
         repository_key,
-        cast(null as bigint) as commit_stock_count,
-        cast(null as bigint) as discussion_stock_count,
+        commit_stock_count,
+        discussion_stock_count,
         star_stock_count,
         cast(null as bigint) as download_30d_stock_count,
         stock_observed_on

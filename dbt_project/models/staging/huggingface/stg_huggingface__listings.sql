@@ -1,6 +1,6 @@
 with listed as (
 
-    {% for table in ['models', 'commits', 'discussions'] %}
+    {% for table in ['models', 'datasets', 'spaces', 'commits', 'discussions'] %}
     select
         day as observed_on,
         '{{ table }}' as listing,

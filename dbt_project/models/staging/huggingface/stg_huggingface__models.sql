@@ -1,21 +1,19 @@
-with files as (
+{%- set types = [('models', 'model'), ('datasets', 'dataset'), ('spaces', 'space')] %}
 
-    {{ current_files(source('huggingface_manifests', 'models')) }}
+with
+{% for table, repository_type in types %}
+{{ table }}_files as (
 
-),
-
-listed as (
-
-    select * from {{ source('huggingface', 'models') }}
+    {{ current_files(source('huggingface_manifests', table)) }}
 
 ),
 
-renamed as (
+{{ table }} as (
 
     select
         listed.day as observed_on,
+        coalesce(listed.repository_type, '{{ repository_type }}') as repository_type,
         listed.repository_id,
-        coalesce(listed.repository_type, 'model') as repository_type,
         listed.repository_name,
         listed.owner_name,
         listed.created_at,
@@ -40,11 +38,22 @@ renamed as (
         listed.observed_at,
         listed.source_form,
         listed.extra as extra_json
-    from listed
-    inner join files
+    from {{ source('huggingface', table) }} as listed
+    inner join {{ table }}_files as files
         on
             listed.day = files.day
             and {{ base_name('listed.filename') }} = files.file
+
+),
+
+{% endfor %}
+renamed as (
+
+    select * from models
+    union all
+    select * from datasets
+    union all
+    select * from spaces
 
 )
 

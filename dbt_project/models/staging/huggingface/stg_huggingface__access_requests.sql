@@ -1,12 +1,12 @@
 with files as (
 
-    {{ current_files(source('huggingface_manifests', 'histories')) }}
+    {{ current_files(source('huggingface_manifests', 'access_requests')) }}
 
 ),
 
 listed as (
 
-    select * from {{ source('huggingface', 'histories') }}
+    select * from {{ source('huggingface', 'access_requests') }}
 
 ),
 
@@ -14,13 +14,12 @@ renamed as (
 
     select
         listed.day as observed_on,
-        listed.repository_name,
         listed.repository_type,
-        listed.last_modified_at,
-        listed.commits_outcome,
-        listed.discussions_outcome,
-        listed.commit_count,
-        listed.discussion_count,
+        listed.repository_name,
+        listed.gated,
+        listed.requested_at,
+        listed.outcome,
+        listed.reason,
         listed.observed_at
     from listed
     inner join files

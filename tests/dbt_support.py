@@ -1,0 +1,327 @@
+"""What tests of the dbt project share: lakes written by hand, and dbt in this process.
+
+Belongs here: the columns of all raw tables, writing them, running dbt commands. Does not belong
+here: any expectation.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+PROJECT = Path(__file__).parents[1] / "dbt_project"
+
+EVENTS = {
+    "event_id": "VARCHAR", "event_type": "VARCHAR", "created_at": "TIMESTAMP", "era": "VARCHAR",
+    "is_public": "BOOLEAN", "actor_id": "BIGINT", "actor_login": "VARCHAR",
+    "repository_id": "BIGINT", "repository_name": "VARCHAR", "organisation_id": "BIGINT",
+    "organisation_login": "VARCHAR", "action": "VARCHAR", "ref": "VARCHAR", "ref_type": "VARCHAR",
+    "push_id": "BIGINT", "push_size": "BIGINT", "push_distinct_size": "BIGINT",
+    "head_sha": "VARCHAR", "before_sha": "VARCHAR",
+    "commits": 'STRUCT(sha VARCHAR, author STRUCT("name" VARCHAR, email VARCHAR), '
+    'message VARCHAR, "distinct" BOOLEAN)[]',
+    "thread_kind": "VARCHAR", "thread_id": "BIGINT", "thread_number": "BIGINT",
+    "thread_title": "VARCHAR", "thread_body": "VARCHAR", "thread_state": "VARCHAR",
+    "thread_created_at": "TIMESTAMP", "thread_closed_at": "TIMESTAMP",
+    "thread_comment_count": "BIGINT", "thread_author_id": "BIGINT",
+    "thread_author_login": "VARCHAR", "thread_author_type": "VARCHAR",
+    "thread_author_association": "VARCHAR", "is_merged": "BOOLEAN", "merged_at": "TIMESTAMP",
+    "pull_commit_count": "BIGINT", "pull_addition_count": "BIGINT",
+    "pull_deletion_count": "BIGINT", "pull_changed_file_count": "BIGINT",
+    "head_repository_id": "BIGINT", "comment_id": "BIGINT", "comment_body": "VARCHAR",
+    "comment_author_association": "VARCHAR", "comment_author_type": "VARCHAR",
+    "review_id": "BIGINT", "review_state": "VARCHAR", "release_id": "BIGINT",
+    "release_tag": "VARCHAR", "forkee_id": "BIGINT", "forkee_name": "VARCHAR",
+    "forkee_created_at": "TIMESTAMP", "member_id": "BIGINT", "member_login": "VARCHAR",
+    "repository_created_at": "TIMESTAMP", "repository_star_count": "BIGINT",
+    "repository_fork_count": "BIGINT", "repository_language": "VARCHAR",
+    "repository_licence": "VARCHAR", "repository_is_fork": "BOOLEAN",
+}  # fmt: skip
+HUB = {
+    "models": {
+        "repository_id": "VARCHAR", "repository_type": "VARCHAR", "repository_name": "VARCHAR",
+        "owner_name": "VARCHAR", "created_at": "TIMESTAMP", "last_modified_at": "TIMESTAMP",
+        "like_count": "BIGINT", "download_30d_count": "BIGINT", "download_all_count": "BIGINT",
+        "gated": "VARCHAR", "is_private": "BOOLEAN", "is_disabled": "BOOLEAN",
+        "removed_at": "TIMESTAMP", "library_name": "VARCHAR", "pipeline_tag": "VARCHAR",
+        "licence": "VARCHAR", "tags": "VARCHAR[]", "languages": "VARCHAR[]",
+        "base_models": 'STRUCT("name" VARCHAR, relation VARCHAR)[]', "parameter_count": "BIGINT",
+        "storage_bytes": "BIGINT", "trending_score": "DOUBLE", "head_sha": "VARCHAR",
+        "observed_at": "TIMESTAMP", "source_form": "VARCHAR", "extra": "VARCHAR",
+    },
+    "commits": {
+        "repository_name": "VARCHAR", "repository_type": "VARCHAR", "commit_id": "VARCHAR",
+        "authors": "VARCHAR[]", "committed_at": "TIMESTAMP", "title": "VARCHAR",
+        "message": "VARCHAR", "observed_at": "TIMESTAMP",
+    },
+    "discussions": {
+        "repository_name": "VARCHAR", "repository_type": "VARCHAR", "discussion_number": "BIGINT",
+        "discussion_title": "VARCHAR", "status": "VARCHAR", "is_pull_request": "BOOLEAN",
+        "author_login": "VARCHAR", "created_at": "TIMESTAMP", "comment_count": "BIGINT",
+        "observed_at": "TIMESTAMP",
+    },
+    "discussion_events": {
+        "repository_type": "VARCHAR", "repository_name": "VARCHAR", "discussion_number": "BIGINT",
+        "event_id": "VARCHAR", "event_type": "VARCHAR", "author_login": "VARCHAR",
+        "created_at": "TIMESTAMP", "body": "VARCHAR", "is_hidden": "BOOLEAN",
+        "is_edited": "BOOLEAN", "new_status": "VARCHAR", "commit_id": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+    "accounts": {
+        "account_login": "VARCHAR", "account_id": "VARCHAR", "account_type": "VARCHAR",
+        "full_name": "VARCHAR", "plan": "VARCHAR", "is_verified": "BOOLEAN", "is_pro": "BOOLEAN",
+        "member_count": "BIGINT", "follower_count": "BIGINT", "model_count": "BIGINT",
+        "dataset_count": "BIGINT", "space_count": "BIGINT", "discussion_count": "BIGINT",
+        "like_count": "BIGINT", "organisations": "VARCHAR[]", "created_at": "TIMESTAMP",
+        "observed_at": "TIMESTAMP",
+    },
+    "organisation_members": {
+        "organisation_login": "VARCHAR", "member_login": "VARCHAR", "member_id": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+    "likers": {
+        "repository_type": "VARCHAR", "repository_name": "VARCHAR", "actor_login": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+    "access_requests": {
+        "repository_type": "VARCHAR", "repository_name": "VARCHAR", "gated": "VARCHAR",
+        "requested_at": "TIMESTAMP", "outcome": "VARCHAR", "reason": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+}  # fmt: skip
+
+HUB |= {"datasets": HUB["models"], "spaces": HUB["models"]}
+AUTHOR = {
+    "author_id": "BIGINT", "author_login": "VARCHAR", "author_type": "VARCHAR",
+    "author_association": "VARCHAR",
+}  # fmt: skip
+GITHUB = {
+    "repositories": {
+        "repository_id": "BIGINT", "node_id": "VARCHAR", "repository_name": "VARCHAR",
+        "owner_id": "BIGINT", "owner_login": "VARCHAR", "owner_type": "VARCHAR",
+        "created_at": "TIMESTAMP", "pushed_at": "TIMESTAMP", "updated_at": "TIMESTAMP",
+        "is_fork": "BOOLEAN", "parent_repository_id": "BIGINT",
+        "parent_repository_name": "VARCHAR", "is_archived": "BOOLEAN", "is_disabled": "BOOLEAN",
+        "is_private": "BOOLEAN", "is_empty": "BOOLEAN", "is_template": "BOOLEAN",
+        "is_mirror": "BOOLEAN", "has_issues": "BOOLEAN", "has_discussions": "BOOLEAN",
+        "licence": "VARCHAR", "language": "VARCHAR", "default_branch": "VARCHAR",
+        "head_sha": "VARCHAR", "star_count": "BIGINT", "fork_count": "BIGINT",
+        "commit_count": "BIGINT", "issue_count": "BIGINT", "issue_open_count": "BIGINT",
+        "pull_request_count": "BIGINT", "pull_request_open_count": "BIGINT",
+        "pull_request_merged_count": "BIGINT", "disk_kilobytes": "BIGINT",
+        "issues_updated_at": "TIMESTAMP", "pull_requests_updated_at": "TIMESTAMP",
+        "observed_at": "TIMESTAMP",
+    },
+    "commits": {
+        "repository_id": "BIGINT", "commit_sha": "VARCHAR", "author_id": "BIGINT",
+        "author_login": "VARCHAR", "author_name": "VARCHAR", "author_address_hash": "VARCHAR",
+        "authored_at": "TIMESTAMP", "committer_id": "BIGINT", "committer_login": "VARCHAR",
+        "committer_address_hash": "VARCHAR", "committed_at": "TIMESTAMP", "message": "VARCHAR",
+        "parent_count": "BIGINT", "co_authors": 'STRUCT("name" VARCHAR, address_hash VARCHAR)[]',
+        "observed_at": "TIMESTAMP",
+    },
+    "issues": {
+        "repository_id": "BIGINT", "issue_number": "BIGINT", "issue_id": "BIGINT",
+        "title": "VARCHAR", "body": "VARCHAR", **AUTHOR, "state": "VARCHAR",
+        "state_reason": "VARCHAR", "labels": "VARCHAR[]", "comment_count": "BIGINT",
+        "created_at": "TIMESTAMP", "updated_at": "TIMESTAMP", "closed_at": "TIMESTAMP",
+        "observed_at": "TIMESTAMP",
+    },
+    "pull_requests": {
+        "repository_id": "BIGINT", "pull_request_number": "BIGINT",
+        "pull_request_id": "BIGINT", "title": "VARCHAR", "body": "VARCHAR", **AUTHOR,
+        "state": "VARCHAR", "is_draft": "BOOLEAN", "is_merged": "BOOLEAN",
+        "merged_at": "TIMESTAMP", "merged_by_login": "VARCHAR",
+        "is_cross_repository": "BOOLEAN", "base_ref": "VARCHAR", "head_ref": "VARCHAR",
+        "comment_count": "BIGINT", "labels": "VARCHAR[]", "created_at": "TIMESTAMP",
+        "updated_at": "TIMESTAMP", "closed_at": "TIMESTAMP", "observed_at": "TIMESTAMP",
+    },
+    "issue_comments": {
+        "repository_id": "BIGINT", "issue_number": "BIGINT", "comment_id": "BIGINT", **AUTHOR,
+        "body": "VARCHAR", "created_at": "TIMESTAMP", "updated_at": "TIMESTAMP",
+        "is_pull_request": "BOOLEAN", "observed_at": "TIMESTAMP",
+    },
+    "organisation_members": {
+        "organisation_id": "BIGINT", "organisation_login": "VARCHAR", "member_id": "BIGINT",
+        "member_login": "VARCHAR", "member_type": "VARCHAR", "is_public": "BOOLEAN",
+        "observed_at": "TIMESTAMP",
+    },
+}  # fmt: skip
+NIGHTLY = {
+    "answers": {
+        "kind": "VARCHAR", "subject": "VARCHAR", "tier": "VARCHAR", "outcome": "VARCHAR",
+        "reason": "VARCHAR", "repository_id": "VARCHAR", "repository_type": "VARCHAR",
+        "repository_name": "VARCHAR", "name_now": "VARCHAR", "item_count": "BIGINT",
+        "new_item_count": "BIGINT", "is_changed": "BOOLEAN", "seen": "VARCHAR",
+        "recheck_on": "DATE", "observed_at": "TIMESTAMP",
+    },
+    "requests": {
+        "kind": "VARCHAR", "account": "VARCHAR", "hour": "TIMESTAMP", "call_count": "BIGINT",
+        "not_modified_count": "BIGINT", "retry_count": "BIGINT", "refused_count": "BIGINT",
+        "failed_count": "BIGINT", "received_bytes": "BIGINT", "waited_seconds": "DOUBLE",
+        "limit_count": "BIGINT", "remaining_count": "BIGINT", "statuses": "VARCHAR",
+        "observed_at": "TIMESTAMP",
+    },
+}  # fmt: skip
+SCHEMAS = {
+    "gharchive": {"events": EVENTS},
+    "github": GITHUB | NIGHTLY,
+    "huggingface": HUB | NIGHTLY,
+}
+
+ANCHOR_DAY = "1970-01-01"
+VARIABLES = (
+    "OSMOSCOPE_LAKE", "OSMOSCOPE_WAREHOUSE", "OSMOSCOPE_MIN_DAY", "OSMOSCOPE_MAX_DAY",
+)  # fmt: skip
+Row = dict[str, Any]
+
+
+def write_parquet(path: Path, schema: dict[str, str], rows: list[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as db:
+        db.execute("create table t (" + ", ".join(f'"{n}" {t}' for n, t in schema.items()) + ")")
+        for row in rows:
+            names = ", ".join(f'"{name}"' for name in row)
+            marks = ", ".join("?" for _ in row)
+            db.execute(f"insert into t ({names}) values ({marks})", list(row.values()))
+        db.table("t").write_parquet(str(path))
+
+
+@dataclass
+class HandLake:
+    """A lake written without the project's own lake code, so that the two check each other."""
+
+    root: Path
+
+    def folder(self, source: str, table: str, day: str) -> Path:
+        return self.root / "raw" / source / table / f"day={day}"
+
+    def manifest(self, source: str, table: str, day: str, entries: list[Row]) -> None:
+        folder = self.folder(source, table, day)
+        folder.mkdir(parents=True, exist_ok=True)
+        body = {"format": 1, "source": source, "table": table, "day": day, "entries": entries}
+        (folder / "manifest.json").write_text(json.dumps(body))
+
+    def anchor(self, source: str, table: str, schema: dict[str, str]) -> None:
+        write_parquet(self.folder(source, table, ANCHOR_DAY) / "anchor.parquet", schema, [])
+        self.manifest(source, table, ANCHOR_DAY, [])
+
+    def hours(self, day: str, hours: dict[int, list[Row]], extra: list[Row] | None = None) -> None:
+        entries = []
+        for hour, rows in hours.items():
+            name = f"{day}-{hour}"
+            file = f"{name}.0123456789ab.parquet"
+            write_parquet(self.folder("gharchive", "events", day) / file, EVENTS, rows)
+            stamps = sorted(str(row["created_at"]) for row in rows)
+            entries.append(
+                {
+                    "name": name, "hour": hour, "state": "ok", "reason": None, "source": "test",
+                    "is_mirrored": False, "file": file, "line_count": len(rows),
+                    "event_count": len(rows), "duplicate_count": 0, "malformed_count": 0,
+                    "actor_count": 1, "repository_count": 1, "source_bytes": 1,
+                    "source_sha256": "0", "lake_bytes": 1, "content_hash": "0",
+                    "first_created_at": stamps[0].replace(" ", "T") + "Z",
+                    "last_created_at": stamps[-1].replace(" ", "T") + "Z",
+                    "eras": {"E2": len(rows)}, "types": {}, "new_keys": {"PushEvent": ["x"]},
+                    "schema_version": 1, "fetched_at": "2025-10-10T00:00:00+00:00",
+                    "client_version": "test",
+                }
+            )  # fmt: skip
+        self.manifest("gharchive", "events", day, entries + (extra or []))
+
+    def anchors(self) -> None:
+        for source, tables in SCHEMAS.items():
+            for table, schema in tables.items():
+                self.anchor(source, table, schema)
+
+    def listing(
+        self, table: str, day: str, rows: list[Row], source: str = "huggingface", name: str = ""
+    ) -> None:
+        """One entry of a day, beside those that are there under other names."""
+        name = name or table
+        file = f"{name}.0123456789ab.parquet"
+        folder = self.folder(source, table, day)
+        write_parquet(folder / file, SCHEMAS[source][table], rows)
+        manifest = folder / "manifest.json"
+        known = json.loads(manifest.read_text())["entries"] if manifest.exists() else []
+        entry = {
+            "name": name, "state": "ok", "reason": None, "source": "test", "file": file,
+            "row_count": len(rows), "malformed_count": 0, "duplicate_count": 0,
+            "source_bytes": 1, "source_sha256": "0", "lake_bytes": 1, "content_hash": "0",
+            "observed_at": f"{day}T02:00:00Z", "source_form": "api", "schema_version": 1,
+            "fetched_at": f"{day}T02:00:00Z", "client_version": "test",
+        }  # fmt: skip
+        others = [one for one in known if one["name"] != name]
+        self.manifest(source, table, day, [*others, entry])
+
+
+class Dbt:
+    """The project on one lake; the manifest is parsed once and shared by all invocations."""
+
+    def __init__(self, folder: Path, write: Callable[[Path], HandLake]) -> None:
+        from dbt.cli.main import dbtRunner
+        from dbt.contracts.graph.manifest import Manifest
+
+        self.folder = folder
+        # A quote and brackets in the path: both mean something to SQL and to globs.
+        self.lake = write(folder / "it's a [lake]")
+        os.environ["OSMOSCOPE_LAKE"] = str(self.lake.root)
+        os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse("parsed_only"))
+        parsed = dbtRunner().invoke(["--quiet", "parse", *self.places()])
+        assert isinstance(parsed.result, Manifest), parsed.exception
+        self.runner = dbtRunner(manifest=parsed.result)
+
+    def warehouse(self, name: str) -> Path:
+        """One folder a warehouse: the file's stem names its catalog, which the manifest holds."""
+        path = self.folder / name / "warehouse.duckdb"
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def places(self) -> list[str]:
+        return [
+            "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+            "--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"),
+        ]  # fmt: skip
+
+    def outcomes(
+        self, warehouse: str, command: str, *arguments: str, days: str = ""
+    ) -> dict[str, str]:
+        """Run a dbt command; what became of each node, by name, where it did not succeed."""
+        os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse(warehouse))
+        low, _, high = days.partition("..")
+        os.environ["OSMOSCOPE_MIN_DAY"], os.environ["OSMOSCOPE_MAX_DAY"] = low, high or low
+        result = self.runner.invoke(["--quiet", command, *self.places(), *arguments])
+        nodes = getattr(result.result, "results", [])
+        assert nodes, result.exception
+        return {
+            node.node.name: f"{node.status} {node.message}"
+            for node in nodes
+            if node.status not in ("success", "pass", "no-op")
+        }
+
+    def run(self, warehouse: str, command: str, *arguments: str, days: str = "") -> None:
+        assert self.outcomes(warehouse, command, *arguments, days=days) == {}
+
+    def rows(self, warehouse: str, query: str, *parameters: Any) -> list[Any]:
+        with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
+            db.execute("set timezone = 'UTC'")
+            return db.execute(query, list(parameters)).fetchall()
+
+
+@contextmanager
+def project_on(folder: Path, write: Callable[[Path], HandLake]) -> Iterator[Dbt]:
+    """The project on a lake; the environment is as before afterwards."""
+    kept = {name: os.environ.get(name) for name in VARIABLES}
+    try:
+        yield Dbt(folder, write)
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
