@@ -35,6 +35,7 @@ dev: $(VENV)/run.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.twin
+	$(BIN)/python -m bench.mining
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.github.assets import archive_assets
+from assets.github.assets import archive_assets, snapshot_assets
 from assets.huggingface.assets import hub_assets
 from assets.publish.assets import publish_assets
 from assets.study.assets import study_assets
@@ -26,6 +26,7 @@ def all_assets(
     """
     return [
         *archive_assets(days),
+        *snapshot_assets(),
         *hub_assets(),
         *warehouse_assets(manifest, days),
         *study_assets(),

@@ -43,7 +43,8 @@ from orchestration.failures import (
     SettingsError,
     TransientFailure,
 )
-from orchestration.settings import CONFIG_VARIABLE, Settings
+from orchestration.mining_cli import app as mining_app
+from orchestration.settings import CONFIG_VARIABLE, TOKEN_VARIABLES, Settings
 from orchestration.twin_cli import app as twin_app
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 bug, 2 usage or settings, 3 input cannot be used, "
     "4 try again later, 5 data quality.",
 )
+app.add_typer(mining_app, name="mine")
 app.add_typer(twin_app, name="twin")
 out = Console(highlight=False, soft_wrap=True)
 # A handle of its own: while a step runs, Dagster takes the process's standard error to a file.
@@ -137,6 +139,7 @@ def demo(
     from orchestration import demo as demonstration
 
     started = time.monotonic()
+    os.environ.update(dict.fromkeys(TOKEN_VARIABLES, demonstration.TOKEN))
     with ExitStack() as stack:
         with _spinner("making a synthetic world"):
             made = stack.enter_context(demonstration.prepared(folder, scale, seed))
@@ -181,7 +184,7 @@ def run(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Run the nightly refresh for one archive day and today's Hub."""
+    """Run the nightly refresh: one archive day, and what both platforms say today."""
     from orchestration import keys
     from orchestration.partitions import yesterday
 
@@ -498,11 +501,27 @@ def _print_status(found: Any) -> None:
         out.print(f"Newest event: {found.newest_event_at or 'none'} UTC")
     else:
         out.print("No archive day yet: osmoscope run, or osmoscope demo.")
-    for table_name, hub in found.hub.items():
-        observed = hub["observed_on"] or "never"
-        out.print(f"Hub {table_name}: {hub['rows']:,} rows, observed {observed}")
+    for name, platform in (("GitHub", found.github), ("Hub", found.hub)):
+        _print_platform(name, platform)
     when = f" of {found.published_at[:16]} UTC" if found.published_at else ""
     out.print(f"Published: {found.published or 'nothing yet'}{when}")
+
+
+def _print_platform(name: str, platform: Any) -> None:
+    """What a platform said when it was asked, and what is asked of it now."""
+    for table, observed in platform.tables.items():
+        if observed["observed_on"]:
+            on = observed["observed_on"]
+            out.print(f"{name} {table}: {observed['rows']:,} rows, observed {on}")
+    if not any(observed["observed_on"] for observed in platform.tables.values()):
+        out.print(f"{name}: never asked")
+    out.print(f"{name} tokens: {platform.token_count}")
+    if platform.journal:
+        journal = platform.journal
+        out.print(
+            f"{name} night of {journal['day']} under way: {journal['answered']:,} questions "
+            f"answered, {journal['open']:,} open; osmoscope mine goes on with it."
+        )
 
 
 def _ask(settings: Settings, sql: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]], bool]:

@@ -21,28 +21,26 @@ def all_jobs(days: dg.DailyPartitionsDefinition) -> list["UnresolvedAssetJobDefi
     """The jobs of an installation."""
     everything = dg.AssetSelection.all()
     archive = dg.AssetSelection.assets(keys.ARCHIVE_EVENTS)
-    hub = dg.AssetSelection.assets(
-        keys.HUB_MODELS, keys.HUB_COMMITS, keys.HUB_DISCUSSIONS, keys.HUB_HISTORIES
-    )
+    snapshots = dg.AssetSelection.assets(*keys.GITHUB_SNAPSHOT, *keys.HUB_SNAPSHOT)
     return [
         dg.define_asset_job(
             keys.NIGHTLY_JOB,
             everything,
             partitions_def=days,
-            description="Yesterday's events, today's listings, models, study, checks, published "
-            "copy and report. A blocking check that fails stops what comes after it: nothing "
-            "new is published, and the last copy stays.",
+            description="Yesterday's events, what both platforms say today, models, study, checks, "
+            "published copy and report. A blocking check that fails stops what comes after it: "
+            "nothing new is published, and the last copy stays.",
         ),
         dg.define_asset_job(
             keys.BACKFILL_JOB,
-            everything - hub,
+            everything - snapshots,
             partitions_def=days,
             description="A range of past days of the archive through to the published copy. The "
-            "Hub is left out: it answers for today only.",
+            "platforms' interfaces are left out: they answer for today only.",
         ),
         dg.define_asset_job(
             keys.REBUILD_JOB,
-            everything - archive - hub,
+            everything - archive - snapshots,
             partitions_def=days,
             config={"ops": {keys.BY_DAY_STEP: {"config": {"whole_lake": True}}}},
             description="The warehouse made anew from the whole lake as it is, and all that "

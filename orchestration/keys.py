@@ -7,12 +7,53 @@ behind a name. Checks and jobs import from here and never from an asset's module
 from dagster import AssetKey
 
 ARCHIVE_EVENTS = AssetKey(["gharchive", "events"])
+GITHUB_REPOSITORIES = AssetKey(["github", "repositories"])
+GITHUB_COMMITS = AssetKey(["github", "commits"])
+GITHUB_ISSUES = AssetKey(["github", "issues"])
+GITHUB_PULL_REQUESTS = AssetKey(["github", "pull_requests"])
+GITHUB_ISSUE_COMMENTS = AssetKey(["github", "issue_comments"])
+GITHUB_MEMBERS = AssetKey(["github", "organisation_members"])
+GITHUB_ANSWERS = AssetKey(["github", "answers"])
+GITHUB_REQUESTS = AssetKey(["github", "requests"])
 HUB_MODELS = AssetKey(["huggingface", "models"])
+HUB_DATASETS = AssetKey(["huggingface", "datasets"])
+HUB_SPACES = AssetKey(["huggingface", "spaces"])
 HUB_COMMITS = AssetKey(["huggingface", "commits"])
 HUB_DISCUSSIONS = AssetKey(["huggingface", "discussions"])
-HUB_HISTORIES = AssetKey(["huggingface", "histories"])
+HUB_DISCUSSION_EVENTS = AssetKey(["huggingface", "discussion_events"])
+HUB_ACCOUNTS = AssetKey(["huggingface", "accounts"])
+HUB_MEMBERS = AssetKey(["huggingface", "organisation_members"])
+HUB_LIKERS = AssetKey(["huggingface", "likers"])
+HUB_ANSWERS = AssetKey(["huggingface", "answers"])
+HUB_REQUESTS = AssetKey(["huggingface", "requests"])
 PUBLISHED = AssetKey(["published", "marts"])
 REPORT = AssetKey(["published", "report"])
+
+
+# What the platforms say today: an observation makes all tables of one of them.
+GITHUB_SNAPSHOT = (
+    GITHUB_REPOSITORIES,
+    GITHUB_COMMITS,
+    GITHUB_ISSUES,
+    GITHUB_PULL_REQUESTS,
+    GITHUB_ISSUE_COMMENTS,
+    GITHUB_MEMBERS,
+    GITHUB_ANSWERS,
+    GITHUB_REQUESTS,
+)
+HUB_SNAPSHOT = (
+    HUB_MODELS,
+    HUB_DATASETS,
+    HUB_SPACES,
+    HUB_COMMITS,
+    HUB_DISCUSSIONS,
+    HUB_DISCUSSION_EVENTS,
+    HUB_ACCOUNTS,
+    HUB_MEMBERS,
+    HUB_LIKERS,
+    HUB_ANSWERS,
+    HUB_REQUESTS,
+)
 
 
 def mart(name: str) -> AssetKey:
@@ -25,6 +66,7 @@ MARTS_OF_DBT = (
     mart("mart_repository_activity"),
     mart("mart_intensity_summary"),
     mart("mart_coverage"),
+    mart("mart_polling_estimate"),
 )
 
 INGEST_GITHUB = "github"
@@ -39,6 +81,7 @@ ANALYSTS = ["team:analysts"]
 # One process writes the warehouse at a time; each source is asked by one step at a time.
 WAREHOUSE_POOL = "warehouse"
 ARCHIVE_POOL = "gharchive"
+GITHUB_POOL = "github"
 HUB_POOL = "huggingface"
 
 NIGHTLY_JOB = "nightly_refresh"

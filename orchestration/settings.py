@@ -41,6 +41,10 @@ NOT_SETTINGS = {
 MEGABYTE = 1024 * 1024
 # What stands before the host of a URL, inside the representation of a value.
 _CREDENTIALS = re.compile(r"://[^\s'\"]*@")
+_ENDPOINT = r"^https?://[^@\s]+$"
+GITHUB_TOKEN_VARIABLE, HUB_TOKEN_VARIABLE = "GITHUB_TOKEN", "HF_TOKEN"
+TOKEN_VARIABLES = (GITHUB_TOKEN_VARIABLE, HUB_TOKEN_VARIABLE)
+_BETWEEN_TOKENS = re.compile(r"[\s,]+")
 
 
 class Section(BaseModel):
@@ -97,15 +101,59 @@ class ArchiveSettings(Section):
         return value
 
 
+class GitHubSettings(Section):
+    """GitHub's API: what is asked for beside the archive's events, and how fast."""
+
+    source: Literal["api", "off"] = "api"
+    endpoint: str = Field(default="https://api.github.com", pattern=_ENDPOINT)
+    repository_limit: int = Field(
+        default=20_000,
+        ge=0,
+        description="How many of the archive's most active repositories are polled for stocks.",
+    )
+    history_limit: int = Field(
+        default=1000,
+        ge=0,
+        description="How many of the most starred are asked for commits, issues and pulls.",
+    )
+    commit_limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="Newest commits that are read of a repository; none: all.",
+    )
+    nightly_limit: int = Field(
+        default=500, ge=0, description="How many of the most starred are polled every night."
+    )
+    rotation_nights: int = Field(
+        default=90, ge=1, le=3650, description="Nights until all others were polled once."
+    )
+    member_nights: int = Field(
+        default=14, ge=1, le=3650, description="Nights between two looks at an organisation."
+    )
+    batch_size: int = Field(default=100, ge=1, le=100, description="Repositories for one query.")
+    workers: int = Field(default=8, ge=1, le=100, description="Requests at the same time.")
+    attempts: int = Field(default=6, ge=1, le=20, description="Tries for each request.")
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _no_slash_at_its_end(cls, value: str) -> str:
+        return value.rstrip("/")
+
+
 class HuggingFaceSettings(Section):
     """Hugging Face Hub: the live API, or a dump of it."""
 
     source: Literal["api", "dump", "off"] = "api"
     dump: list[Path] = Field(default=[], description="Files of a dump, for source = 'dump'.")
     dump_observed_on: date | None = Field(default=None, description="Day the dump describes.")
-    endpoint: str = Field(default="https://huggingface.co", pattern=r"^https?://[^@\s]+$")
+    endpoint: str = Field(default="https://huggingface.co", pattern=_ENDPOINT)
     page_size: int = Field(default=1000, ge=1, le=1000)
-    repository_types: list[Literal["model"]] = Field(default=["model"], min_length=1)
+    repository_types: list[Literal["model", "dataset", "space"]] = Field(
+        default=["model", "dataset", "space"],
+        min_length=1,
+        description="Which kinds of repositories are listed.",
+    )
     model_limit: int | None = Field(
         default=None, ge=1, description="Stop the listing after so many models; none: all."
     )
@@ -114,6 +162,45 @@ class HuggingFaceSettings(Section):
         ge=0,
         description="How many of the most liked models are asked for commits and discussions.",
     )
+    nightly_limit: int = Field(
+        default=25,
+        ge=0,
+        description="How many of the most liked are asked for discussions every night.",
+    )
+    rotation_nights: int = Field(
+        default=90, ge=1, le=3650, description="Nights until all others were asked once."
+    )
+    liker_limit: int = Field(
+        default=100,
+        ge=0,
+        description="How many of the most liked have their likers listed when their number moved.",
+    )
+    account_nights: int = Field(
+        default=30, ge=1, le=3650, description="Nights between two looks at an account."
+    )
+    workers: int = Field(default=4, ge=1, le=100, description="Requests at the same time.")
+    attempts: int = Field(default=6, ge=1, le=20, description="Tries for each request.")
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    gated_access: Literal["report", "request"] = Field(
+        default="report",
+        description="Whether gated repositories are told of only, or access is asked for by "
+        "`osmoscope mine request-access`.",
+    )
+    gated_confirmation: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="The operator's agreement in the words of assets.huggingface.access.",
+    )
+    gated_daily_limit: int = Field(
+        default=20, ge=1, le=1000, description="Most requests for access on one day."
+    )
+
+    @field_validator("repository_types")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("each type of repository may be named once")
+        return value
 
 
 class StudySettings(Section):
@@ -172,6 +259,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     archive: ArchiveSettings = ArchiveSettings()
+    github: GitHubSettings = GitHubSettings()
     huggingface: HuggingFaceSettings = HuggingFaceSettings()
     study: StudySettings = StudySettings()
     publish: PublishSettings = PublishSettings()
@@ -260,10 +348,20 @@ class Settings(BaseSettings):
         """What dbt parsed and compiled, and its logs."""
         return self.state_dir / "dbt"
 
+    @property
+    def mining_dir(self) -> Path:
+        """Journals of nights under way, one for each source."""
+        return self.state_dir / "mining"
+
     @staticmethod
-    def hub_token() -> str | None:
-        """The Hub token from the environment, never stored."""
-        return os.environ.get("HF_TOKEN") or None
+    def github_tokens() -> list[str]:
+        """GitHub's tokens from the environment, each once, never stored."""
+        return _tokens_in(GITHUB_TOKEN_VARIABLE)
+
+    @staticmethod
+    def hub_tokens() -> list[str]:
+        """The Hub's tokens from the environment, each once, never stored."""
+        return _tokens_in(HUB_TOKEN_VARIABLE)
 
 
 class _Restored(Settings):
@@ -279,6 +377,12 @@ class _Restored(Settings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+
+def _tokens_in(variable: str) -> list[str]:
+    """Tokens between commas and blanks, in the order in which they stand."""
+    found = _BETWEEN_TOKENS.split(os.environ.get(variable, ""))
+    return list(dict.fromkeys(token for token in found if token))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ here: printing (cli) and checks that stop a run (checks).
 import os
 import platform
 import shutil
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from orchestration import keys
 from orchestration.failures import OsmoscopeError
 from orchestration.lake import Lake
-from orchestration.settings import Settings
+from orchestration.settings import GITHUB_TOKEN_VARIABLE, HUB_TOKEN_VARIABLE, Settings
 
 # A night of the archive is about 3 GB packed and as much in the lake, with room to write.
 LEAST_FREE_BYTES = 10 * 1024**3
@@ -38,13 +40,27 @@ class ArchiveDay:
 
 
 @dataclass(frozen=True)
+class PlatformStatus:
+    """What a platform's interfaces said, and what is asked of them now.
+
+    Attributes:
+        tables: table to its newest observation day and rows.
+        token_count: tokens in the environment.
+        journal: day, answered and open questions of a night that has not landed; or None.
+    """
+
+    tables: dict[str, dict[str, Any]]
+    token_count: int
+    journal: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
 class Status:
     """What is there.
 
     Attributes:
         archive: the newest days, newest first.
         archive_days: how many days the lake holds.
-        hub: table to its newest observation day and rows.
         published: version of the analysts' copy, or None.
     """
 
@@ -52,7 +68,8 @@ class Status:
     archive: list[ArchiveDay]
     archive_days: int
     newest_event_at: str | None
-    hub: dict[str, dict[str, Any]]
+    github: PlatformStatus
+    hub: PlatformStatus
     published: str | None
     published_at: str | None
     lake_bytes: int
@@ -79,7 +96,16 @@ def status_of(settings: Settings, shown_days: int = SHOWN_DAYS) -> Status:
         archive=archive,
         archive_days=len(days),
         newest_event_at=_newest_event(lake, days),
-        hub={table: _hub(lake, table) for table in ("models", "commits", "discussions")},
+        github=PlatformStatus(
+            {key.path[-1]: _observed(lake, *key.path) for key in keys.GITHUB_SNAPSHOT},
+            len(settings.github_tokens()),
+            _journal(settings.mining_dir / "github.sqlite"),
+        ),
+        hub=PlatformStatus(
+            {key.path[-1]: _observed(lake, *key.path) for key in keys.HUB_SNAPSHOT},
+            len(settings.hub_tokens()),
+            _journal(settings.mining_dir / "huggingface.sqlite"),
+        ),
         published=publication.get("version"),
         published_at=publication.get("published_at"),
         lake_bytes=sum(
@@ -115,15 +141,39 @@ def _newest_event(lake: Lake, days: list[date]) -> str | None:
     return None
 
 
-def _hub(lake: Lake, table: str) -> dict[str, Any]:
-    days = lake.days("huggingface", table)
+def _observed(lake: Lake, source: str, table: str) -> dict[str, Any]:
+    days = lake.days(source, table)
     if not days:
         return {"observed_on": None, "rows": 0}
-    entries = lake.partition("huggingface", table, days[-1]).entries()
+    entries = lake.partition(source, table, days[-1]).entries()
     return {
         "observed_on": days[-1].isoformat(),
         "rows": sum(entry.get("row_count") or 0 for entry in entries),
     }
+
+
+def _journal(path: Path) -> dict[str, Any] | None:
+    """The night in a journal (orchestration.journal), where it has not landed; nothing is written.
+
+    A journal that is just being made or repaired is told as none.
+    """
+    if not path.exists():
+        return None
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            day = connection.execute("select value from fact where name = 'day'").fetchone()
+            answered, still_open = connection.execute(
+                "select count(*) filter (where is_done), count(*) filter (where not is_done) "
+                "from question"
+            ).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return None
+    if day is None or not answered + still_open:
+        return None
+    return {"day": day[0], "answered": answered, "open": still_open}
 
 
 def _publication(marts: Path) -> dict[str, str]:
@@ -153,7 +203,8 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything a night needs; no data are written."""
     looks: list[Callable[[Settings], Finding]] = [
-        _python, _dbt, _data_folder, _disk, _salt, _archive_sources, _hub_source, _warehouse,
+        _python, _dbt, _data_folder, _disk, _salt, _archive_sources, _github_source, _hub_source,
+        _gated_access, _warehouse,
     ]  # fmt: skip
     findings = []
     for look in looks:
@@ -223,6 +274,38 @@ def _archive_sources(settings: Settings) -> Finding:
     return Finding("archive sources", state, "; ".join(failed), "Check archive.sources.")
 
 
+def _github_source(settings: Settings) -> Finding:
+    github = settings.github
+    if github.source == "off":
+        return Finding("GitHub", "ok", "off")
+    tokens = settings.github_tokens()
+    if not tokens:
+        return Finding(
+            "GitHub", "warn", f"not asked: {GITHUB_TOKEN_VARIABLE} is not set",
+            f"Set {GITHUB_TOKEN_VARIABLE} to one token or several; no scope is needed.",
+        )  # fmt: skip
+    problem = _probe(github.endpoint)
+    if problem:
+        text = f"{github.endpoint}: {problem}"
+        return Finding("GitHub", "fail", text, "Check github.endpoint.")
+    return Finding("GitHub", "ok", f"{github.endpoint}, {_tokens(len(tokens))}")
+
+
+def _tokens(count: int) -> str:
+    """How many tokens there are; what is left to each is not known before it asked."""
+    return f"{count} token{'s' if count > 1 else ''}, budgets known after the first request"
+
+
+def _gated_access(settings: Settings) -> Finding:
+    from assets.huggingface.access import check_confirmed
+
+    if settings.huggingface.gated_access == "report":
+        return Finding("gated repositories", "ok", "reported, access is not asked for")
+    check_confirmed(settings.huggingface)
+    most = settings.huggingface.gated_daily_limit
+    return Finding("gated repositories", "ok", f"access may be asked for, {most} a day")
+
+
 def _hub_source(settings: Settings) -> Finding:
     hub = settings.huggingface
     if hub.source == "off":
@@ -236,7 +319,8 @@ def _hub_source(settings: Settings) -> Finding:
             )  # fmt: skip
         return Finding("Hub", "ok", f"dump of {hub.dump_observed_on}, {len(hub.dump)} files")
     problem = _probe(hub.endpoint)
-    token = "a token is set" if settings.hub_token() else "no token (lower rate limits)"
+    tokens = settings.hub_tokens()
+    token = _tokens(len(tokens)) if tokens else f"no {HUB_TOKEN_VARIABLE} (lower rate limits)"
     if problem:
         return Finding("Hub", "fail", f"{hub.endpoint}: {problem}", "Check huggingface.endpoint.")
     return Finding("Hub", "ok", f"{hub.endpoint}, {token}")

@@ -8,15 +8,18 @@ from pathlib import Path
 COMMAND = Path(sys.executable).parent / "osmoscope"
 
 
+def environment_of(**variables: str) -> dict[str, str]:
+    """The environment without the settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OSMOSCOPE_")}
+    return {**kept, **variables, "COLUMNS": "200"}
+
+
 def run(*arguments: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder, without settings from the environment of the tests."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("OSMOSCOPE_")
-    }
+    """Run the command in a folder."""
     return subprocess.run(
         [str(COMMAND), *map(str, arguments)],
         cwd=folder,
-        env={**environment, **variables, "COLUMNS": "200"},
+        env=environment_of(**variables),
         capture_output=True,
         text=True,
         timeout=300,

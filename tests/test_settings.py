@@ -152,6 +152,28 @@ def test_known_variables_that_are_no_settings(monkeypatch: pytest.MonkeyPatch) -
         ("[huggingface]\nsource = 'ftp'\n", "huggingface.source"),
         ("[huggingface]\nendpoint = 'https://a:b@x'\n", "huggingface.endpoint"),
         ("[huggingface]\npage_size = 0\n", "huggingface.page_size"),
+        ("[huggingface]\nrepository_types = ['paper']\n", "huggingface.repository_types.0"),
+        ("[huggingface]\nrepository_types = []\n", "huggingface.repository_types"),
+        (
+            "[huggingface]\nrepository_types = ['model', 'model']\n",
+            "huggingface.repository_types",
+        ),
+        ("[huggingface]\ngated_access = 'always'\n", "huggingface.gated_access"),
+        ("[huggingface]\ngated_daily_limit = 0\n", "huggingface.gated_daily_limit"),
+        ("[huggingface]\nrotation_nights = 0\n", "huggingface.rotation_nights"),
+        ("[huggingface]\nliker_limit = -1\n", "huggingface.liker_limit"),
+        ("[huggingface]\naccount_nights = 0\n", "huggingface.account_nights"),
+        ("[github]\nsource = 'dump'\n", "github.source"),
+        ("[github]\nendpoint = 'https://a:b@x'\n", "github.endpoint"),
+        ("[github]\nendpoint = 'api.github.com'\n", "github.endpoint"),
+        ("[github]\nrepository_limit = -1\n", "github.repository_limit"),
+        ("[github]\ncommit_limit = 0\n", "github.commit_limit"),
+        ("[github]\nbatch_size = 101\n", "github.batch_size"),
+        ("[github]\nworkers = 101\n", "github.workers"),
+        ("[github]\nrotation_nights = 0\n", "github.rotation_nights"),
+        ("[github]\nmember_nights = 0\n", "github.member_nights"),
+        ("[github]\nattempts = 0\n", "github.attempts"),
+        ("[github]\ntimeout_seconds = 0\n", "github.timeout_seconds"),
         ("[study]\nname = '../x'\n", "study.name"),
         ('[study]\nname = "x\'; drop"\n', "study.name"),
         ("[publish]\nkeep_versions = 0\n", "publish.keep_versions"),
@@ -236,6 +258,7 @@ def test_refused_credentials_are_not_repeated() -> None:
     for text in (
         '[archive]\nsources = ["https://user:hunter2@x.org/a"]\n',
         "[huggingface]\nendpoint = 'https://user:hunter2@x'\n",
+        "[github]\nendpoint = 'https://user:hunter2@x'\n",
     ):
         error = refused(text)
         assert "hunter2" not in str(error) + str(error.__cause__)
@@ -250,6 +273,7 @@ def test_an_at_sign_in_a_path_is_no_credential() -> None:
     ("text", "name"),
     [
         ("token = 'hunter2'\n", "token"),
+        ("[github]\ntokens = ['hunter2']\n", "github.tokens"),
         ("[huggingface]\nhf_token = 'hunter2'\n", "huggingface.hf_token"),
         ("[archive.GitHub_Token]\nx = 'hunter2'\n", "archive.GitHub_Token"),
         ("[study]\nSecretKey = 'hunter2'\n", "study.SecretKey"),
@@ -271,10 +295,39 @@ def test_file_that_is_no_toml(data: bytes, tmp_path: Path) -> None:
         Settings.load(path)
 
 
-def test_token_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings.hub_token() is None
-    monkeypatch.setenv("HF_TOKEN", "hunter2")
-    assert Settings.hub_token() == "hunter2"
+TOKENS = {"GITHUB_TOKEN": Settings.github_tokens, "HF_TOKEN": Settings.hub_tokens}
+
+
+@pytest.mark.parametrize("variable", TOKENS)
+def test_tokens_are_taken_from_the_environment(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = TOKENS[variable]
+    assert tokens() == []
+    monkeypatch.setenv(variable, "hunter2")
+    assert tokens() == ["hunter2"]
     assert "hunter2" not in repr(Settings.load()) + Settings.load().model_dump_json()
-    monkeypatch.setenv("HF_TOKEN", "")
-    assert Settings.hub_token() is None
+    monkeypatch.setenv(variable, " b, a\n,hunter2,,a\tb ")
+    assert tokens() == ["b", "a", "hunter2"]
+    for empty in ("", " , ", "\n"):
+        monkeypatch.setenv(variable, empty)
+        assert tokens() == []
+    others = [other for name, other in TOKENS.items() if name != variable]
+    assert [other() for other in others] == [[]]
+
+
+def test_mining_has_defaults_and_bounds() -> None:
+    settings = Settings.load()
+    assert settings.github.source == "api"
+    assert settings.github.endpoint == "https://api.github.com"
+    assert settings.huggingface.repository_types == ["model", "dataset", "space"]
+    assert settings.huggingface.gated_access == "report"
+    assert settings.mining_dir == settings.data_dir / "state" / "mining"
+    path = written(Path.cwd(), "[github]\nendpoint = 'http://127.0.0.1:80/github/'\n")
+    assert Settings.load(path).github.endpoint == "http://127.0.0.1:80/github"
+
+
+def test_gated_access_is_refused_where_it_is_used_and_not_when_it_is_read() -> None:
+    path = written(Path.cwd(), "[huggingface]\ngated_access = 'request'\n")
+    hub = Settings.load(path).huggingface
+    assert (hub.gated_access, hub.gated_confirmation) == ("request", None)

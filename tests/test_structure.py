@@ -11,15 +11,16 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     [
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
-        "orchestration.failures", "orchestration.lake", "orchestration.clients",
-        "orchestration.resources", "orchestration.metadata",
+        "orchestration.failures", "orchestration.lake", "orchestration.journal",
+        "orchestration.clients", "orchestration.resources", "orchestration.metadata",
     ],
     ["assets"],
     ["checks"],
     [
         "orchestration.build", "orchestration.jobs", "orchestration.schedules",
         "orchestration.runs", "orchestration.status", "orchestration.demo",
-        "orchestration.definitions", "orchestration.twin_cli", "orchestration.cli",
+        "orchestration.definitions", "orchestration.mining_cli", "orchestration.twin_cli",
+        "orchestration.cli",
     ],
 ]  # fmt: skip
 DAGSTER_MODULES = {"dagster", "dagster_dbt", "dagster_duckdb"}
