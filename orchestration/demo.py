@@ -29,6 +29,8 @@ from orchestration.settings import CONFIG_NAME, Settings
 DAYS = [date(2025, 10, 6), date(2025, 10, 7)]
 SEED = 2016
 SCALE = "demo"
+# Any token will do for the twin, and a real one is not shown to it.
+TOKEN = "demonstration"  # noqa: S105 - no secret
 # Made from the world, and made anew with another one.
 DERIVED = ("lake", "state", "published", "dagster", "world")
 # What the twin writes into the folder.
@@ -45,6 +47,13 @@ data_dir = "."
 [archive]
 sources = ["{archive}"]
 first_day = {first_day}
+
+[github]
+endpoint = "{github}"
+repository_limit = 100000
+history_limit = 20
+# What a repository's list may cost; the platforms' largest have millions of commits.
+commit_limit = 500
 
 [huggingface]
 endpoint = "{hub}"
@@ -108,7 +117,11 @@ def prepared(folder: Path, scale: str = SCALE, seed: int = SEED) -> Iterator[Dem
         config = folder / CONFIG_NAME
         serve = _again(scale, seed, address)
         text = _SETTINGS.format(
-            serve=serve, archive=address["archive"], hub=address["hub"], first_day=DAYS[0]
+            serve=serve,
+            archive=address["archive"],
+            github=address["github"],
+            hub=address["hub"],
+            first_day=DAYS[0],
         )
         write_atomically(config, text)
         yield Demo(folder, config, Settings.load(config), address, serve)

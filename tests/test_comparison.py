@@ -127,7 +127,10 @@ def warehouse(tmp_path: Path) -> Path:
     repositories = activity(github(star_stock_count=3), hub(star_stock_count=1))  # noqa: F841
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE SCHEMA marts")
-        connection.execute("CREATE TABLE marts.mart_repository_activity AS FROM repositories")
+        connection.execute(
+            "CREATE TABLE marts.mart_repository_activity AS SELECT *,"
+            " if(platform = 'github', 'repository', 'model') AS repository_type FROM repositories"
+        )
     return path
 
 

@@ -73,6 +73,7 @@ def repository(platform: str, number: int, **values: Any) -> dict[str, Any]:
     return {
         "repository_key": f"{platform}:repository:{number}",
         "platform": platform,
+        "repository_type": "repository" if platform == "github" else "model",
         "repository_name": f"owner/name-{number}",
         **values,
     }
@@ -101,6 +102,7 @@ def published(
         connection.execute("CREATE SCHEMA marts")
         connection.execute(f"CREATE TABLE marts.mart_repository_activity ({ACTIVITY})")
         connection.execute(f"CREATE TABLE marts.mart_coverage ({COVERAGE})")
+        connection.execute("CREATE TABLE marts.mart_polling_estimate (platform VARCHAR)")
         for table, rows in (
             ("mart_repository_activity", repositories),
             ("mart_coverage", coverage),
@@ -231,6 +233,16 @@ def test_no_formula_reaches_a_spreadsheet(tmp_path: Path) -> None:
     assert all(cell[0] in "'\N{REPLACEMENT CHARACTER}" for cell in cells)
 
 
+def test_data_sets_and_spaces_are_not_in_the_study(tmp_path: Path) -> None:
+    rows = [
+        repository("huggingface", n, repository_type=kind, star_stock_count=stars)
+        for n, (kind, stars) in enumerate([("model", 7), ("dataset", 999), ("space", 998)])
+    ]
+    text = words(rendered(published(tmp_path, rows, [])))
+    assert "owner/name-0" in text
+    assert "owner/name-1" not in text
+
+
 def test_invisible_and_reversing_characters_are_replaced() -> None:
     assert shown_text("a\u202eb\u200bc\x00d") == "a\ufffdb\ufffdc\ufffdd"
     assert len(shown_text("x" * 5000)) == report.LONGEST_NAME
@@ -290,7 +302,7 @@ def test_paper_and_planted_columns_are_optional(usual: Path) -> None:
     assert "paper 142.78" not in words(rendered(usual, paper_reference=False))
     plain = rendered(usual)
     assert "Synthetic data" not in plain
-    planted = words(rendered(usual, planted={"github": {"stars": {"mean": 12.5}}}))
+    planted = words(rendered(usual, planted={"github": {"stars": {"stock": {"mean": 12.5}}}}))
     assert "Synthetic data" in planted
     assert "planted 12.50" in planted
     assert "Synthetic data" in words(rendered(usual, planted={}))

@@ -88,7 +88,7 @@ def make_report(settings: Settings) -> Path:
 
 
 def planted_truth(path: Path | None) -> dict[str, Any] | None:
-    """What was planted in synthetic data: platform to feature to statistic to value.
+    """What was planted in synthetic data: platform to feature to basis to statistic to value.
 
     Raises:
         SettingsError: the file of the setting cannot be read.

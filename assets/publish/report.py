@@ -30,7 +30,14 @@ from assets.publish.figures import (
     delta_figure,
     survival_figure,
 )
-from assets.study.comparison import FEATURES, PLATFORM_NAMES, PLATFORMS, Basis, choose_basis
+from assets.study.comparison import (
+    FEATURES,
+    PLATFORM_NAMES,
+    PLATFORMS,
+    STUDIED,
+    Basis,
+    choose_basis,
+)
 from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
@@ -38,7 +45,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 # Platform to feature to "mean", "median", "maximum".
-Reference = Mapping[str, Mapping[str, Mapping[str, float]]]
+# Platform, feature, basis, measure.
+Reference = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
 
 TEMPLATES = Path(__file__).parent / "templates"
 FEATURE_LABELS = {
@@ -56,7 +64,7 @@ FEATURE_TITLES = {
 }
 # "From OSS to Open Source AI", table 2; GitHub's sample has 1,428,792 repositories created from
 # 2016 on, the Hub's all 1,440,527 models; counts over the whole life of a repository.
-PAPER: Reference = {
+PAPER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "github": {
         "commits": {"mean": 1464.28, "median": 24, "maximum": 71_860_646},
         "discussions": {"mean": 35.94, "median": 0, "maximum": 1_607_850},
@@ -103,9 +111,9 @@ def render_report(
         marts_path: a published `marts.duckdb`, opened read-only.
         out_path: the HTML file.
         paper_reference: show the paper's table 2 beside our values.
-        planted: the truth planted in synthetic data: platform to feature to "mean", "median"
-            and "maximum", any of them absent. When given, even empty, the page says in its
-            head that the data are synthetic.
+        planted: the truth planted in synthetic data: platform to feature to basis to "mean",
+            "median" and "maximum", any of them absent. When given, even empty, the page says in
+            its head that the data are synthetic.
         study: whose comparison is shown; by default `paper`, else the first by name.
 
     Raises:
@@ -159,7 +167,7 @@ def _context(
     chosen, comparison = _comparison(published, study)
     summary = published.rows("SELECT * FROM mart_intensity_summary")
     bases = _bases(comparison, summary)
-    references = [("paper", PAPER)] if paper_reference else []
+    references = [("paper", _on_both_bases(PAPER))] if paper_reference else []
     references += [("planted", planted)] if planted is not None else []
     coverage = _coverage(published)
     return {
@@ -226,7 +234,7 @@ def _platforms(published: _Published) -> list[Row]:
         for row in published.rows(
             "SELECT platform, count(*) AS repository_count,"
             " count(tombstone_reason) AS tombstone_count"
-            " FROM mart_repository_activity GROUP BY platform"
+            f" FROM mart_repository_activity WHERE {STUDIED} GROUP BY platform"
         )
     }
     empty = {"repository_count": 0, "tombstone_count": 0}
@@ -264,7 +272,7 @@ def _intensity(
                             "name": name,
                             "value": row.get(column),
                             "references": [
-                                (label, values.get(platform, {}).get(feature, {}).get(name))
+                                (label, _referred(values, platform, feature, basis).get(name))
                                 for label, values in references
                             ],
                         }
@@ -273,6 +281,23 @@ def _intensity(
                 }
             )
     return lines
+
+
+def _on_both_bases(published: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Reference:
+    """The published values, which are shown beside whatever we have."""
+    return {
+        platform: {
+            feature: {"flow": values, "stock": values} for feature, values in features.items()
+        }
+        for platform, features in published.items()
+    }
+
+
+def _referred(
+    reference: Reference, platform: str, feature: str, basis: Basis | None
+) -> Mapping[str, float]:
+    """A reference's values on the basis that is shown; empty where it has none."""
+    return reference.get(platform, {}).get(feature, {}).get(basis or "", {})
 
 
 def _is_about(row: Row, platform: str, feature: str) -> bool:
@@ -334,7 +359,7 @@ def _distribution(
             counts = published.rows(
                 f"SELECT {column} AS value, count(*) AS number"
                 " FROM mart_repository_activity"
-                f" WHERE platform = ? AND {column} >= 0 GROUP BY ALL ORDER BY ALL",
+                f" WHERE {STUDIED} AND platform = ? AND {column} >= 0 GROUP BY ALL ORDER BY ALL",
                 [platform],
             )
         pairs = [(int(row["value"]), int(row["number"])) for row in counts]
@@ -377,7 +402,7 @@ def _top(published: _Published, platform: str, bases: Mapping[tuple[str, str], B
         "rows": published.rows(
             f"SELECT repository_name, language, licence, {chosen}"
             " FROM mart_repository_activity"
-            f" WHERE platform = ? AND {columns['stars']} > 0"
+            f" WHERE {STUDIED} AND platform = ? AND {columns['stars']} > 0"
             f" ORDER BY {columns['stars']} DESC, repository_key LIMIT {TOP_REPOSITORIES}",
             [platform],
         ),

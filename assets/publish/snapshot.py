@@ -41,6 +41,7 @@ PUBLISHED_TABLES = (
     "mart_intensity_summary",
     "mart_platform_comparison",
     "mart_coverage",
+    "mart_polling_estimate",
 )
 # The second line of defence: a column that says by its name that it holds a person or a text.
 PERSONAL_COLUMN = re.compile(

@@ -34,6 +34,8 @@ ACTIVITY_COLUMNS = (
     "platform",
     *(column for columns in FEATURES.values() for column in columns.values()),
 )
+# Data sets and spaces of the Hub are mined as well; the study is about models.
+STUDIED = "repository_type IN ('repository', 'model')"
 # The stock is what the paper compares, but a stock known only for a selected few (say, the
 # most starred) describes the selection. From half of a platform's repositories on it is used.
 ENOUGH_KNOWN_SHARE = 0.5
@@ -153,7 +155,9 @@ def platform_comparison(warehouse_path: Path, study: str) -> list[Row]:
     """
     with _warehouse(warehouse_path, read_only=True) as connection:
         columns = ", ".join(ACTIVITY_COLUMNS)
-        relation = connection.sql(f"SELECT {columns} FROM marts.mart_repository_activity")
+        relation = connection.sql(
+            f"SELECT {columns} FROM marts.mart_repository_activity WHERE {STUDIED}"
+        )
         rows = compare_platforms(relation, study)
     write_comparison(warehouse_path, rows)
     return rows
