@@ -162,7 +162,7 @@ def test_what_moved_meanwhile_is_told(tmp_path: Path) -> None:
         night(service, tmp_path)
         service.twin.advance(38)
         now = service.twin.hub_view()
-        night(service, tmp_path)
+        night(service, tmp_path, nightly_limit=100)
     day = DAY + timedelta(38)
     told = answers(tmp_path, "presence", day)
     commits, talks = (answers(tmp_path, kind, day) for kind in ("commits", "discussions"))

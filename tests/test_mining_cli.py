@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,8 @@ def test_ctrl_c_ends_cleanly_and_the_next_call_goes_on(
     process = subprocess.Popen(
         [str(COMMAND), "mine", "huggingface"], cwd=installation, text=True,
         env=environment_of(HF_TOKEN=TOKEN), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Who runs the tests in the background has Ctrl-C ignored, for children too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         ends_at = time.monotonic() + 60

@@ -482,8 +482,8 @@ def test_the_unmodified_client_waits_out_a_window(
 
 def test_the_projects_client_asks_the_twin_and_nobody_else(server: Running, tmp_path: Path) -> None:
     code = (
-        "import sys; from orchestration.clients.huggingface import HubClient; "
-        "print(HubClient(sys.argv[1]).today())"
+        "import sys; from orchestration.clients.huggingface import hub_client; "
+        "print(hub_client(sys.argv[1], [], b'salt').today())"
     )
     environment = {**os.environ, "HF_HOME": str(tmp_path)}
     # Set for the tests, but not where the project runs; the guard sees what is asked for.
