@@ -134,8 +134,11 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demonstration lives.")] = DEMO_FOLDER,
     scale: Annotated[str, typer.Option(help="Size of the world: tiny or demo.")] = "demo",
     seed: Annotated[int, typer.Option(help="Another seed, another world.", min=0)] = 2016,
+    nights: Annotated[
+        int, typer.Option(help="2: a night after each of the two days.", min=1, max=2)
+    ] = 1,
 ) -> None:
-    """Serve a synthetic world and mine it, two nights in a row: no network, no token."""
+    """Serve a synthetic world and mine two days of it: no network, no token."""
     from orchestration import demo as demonstration
 
     started = time.monotonic()
@@ -143,21 +146,22 @@ def demo(
     with ExitStack() as stack:
         with _spinner("making a synthetic world"):
             made = stack.enter_context(demonstration.prepared(folder, scale, seed))
-        for number, day in enumerate(demonstration.DAYS, 1):
-            out.print(f"Night {number} of {len(demonstration.DAYS)}: {day}")
-            _night(made, day)
-    out.print(f"\nBoth nights took {time.monotonic() - started:.0f} s, from nothing to the report.")
+        first, last = demonstration.DAYS
+        for begin, end in [(first, last)] if nights == 1 else [(first, first), (last, last)]:
+            out.print(f"The night after {end}")
+            _night(made, begin, end)
+    out.print(f"\nIt took {time.monotonic() - started:.0f} s, from nothing to the report.")
     _print_where(made)
 
 
-def _night(made: "Demo", day: date) -> None:
-    """One night of the demonstration; ends the command where it fails."""
+def _night(made: "Demo", first: date, last: date) -> None:
+    """One night of the demonstration, about some days; ends the command where it fails."""
     from orchestration import keys
 
     started = time.monotonic()
     with _spinner("the day passes"):
-        made.until(day)
-    outcome = _run(made.settings, keys.NIGHTLY_JOB, day, day)
+        made.until(last)
+    outcome = _run(made.settings, keys.NIGHTLY_JOB, first, last)
     _print_outcome(outcome, time.monotonic() - started)
     if not outcome.is_success:
         raise typer.Exit(_exit_code(outcome))

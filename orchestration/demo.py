@@ -51,9 +51,9 @@ first_day = {first_day}
 [github]
 endpoint = "{github}"
 repository_limit = 100000
-history_limit = 20
-# What a repository's list may cost; the platforms' largest have millions of commits.
-commit_limit = 500
+# The platforms' largest have millions of commits.
+history_limit = 3
+commit_limit = 300
 
 [huggingface]
 endpoint = "{hub}"
