@@ -52,8 +52,9 @@ first_day = {first_day}
 endpoint = "{github}"
 repository_limit = 100000
 # The platforms' largest have millions of commits.
-history_limit = 3
+history_limit = 4
 commit_limit = 300
+member_limit = 100
 
 [huggingface]
 endpoint = "{hub}"

@@ -127,6 +127,11 @@ class GitHubSettings(Section):
     rotation_nights: int = Field(
         default=90, ge=1, le=3650, description="Nights until all others were polled once."
     )
+    member_limit: int = Field(
+        default=5000,
+        ge=0,
+        description="How many of the most starred have their organisation's members listed.",
+    )
     member_nights: int = Field(
         default=14, ge=1, le=3650, description="Nights between two looks at an organisation."
     )

@@ -5,7 +5,7 @@ here: how questions are read (`readers`), asked in threads, kept and landed (`as
 
 Stages: the stocks of the archive's most active repositories, as the tiers choose; then, of the
 most starred of them, the commits, issues, comments and pull requests that their stocks show to
-have moved; and the public members of the organisations that own some. What moved is told by
+have moved; and the public members of the organisations that own the most starred. What moved is told by
 markers: a question's `seen` holds the part of the stocks that it was answered at.
 """
 
@@ -128,8 +128,9 @@ def _ask(tonight: Night, settings: Settings, client: GitHub, normaliser: Normali
         (STOCKS, stocks.stocks), wanted.batch_size,
     )  # fmt: skip
     markers = _markers(known, tonight.answers(STOCKS))
+    owned = most_starred(markers, wanted.member_limit).values()
     organisations = list(member_questions(
-        markers.values(), tonight.known(api_rows.MEMBERS), tonight.day, wanted.member_nights
+        owned, tonight.known(api_rows.MEMBERS), tonight.day, wanted.member_nights
     ))  # fmt: skip
     readers = Readers(client, normaliser, tonight.etag, _listed(tonight, organisations))
     by_kind: dict[str, Reader] = {

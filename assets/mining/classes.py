@@ -189,7 +189,8 @@ def github_items(settings: Settings, facts: Mapping[str, Fact], is_first: bool) 
         asked = plan.asked(kind, read, active.value, moved)
         items.append(plan.newest(kind, budget, asked, each, most))
     organisations = _Asked(
-        population * owners.value, (told(owners, "organisations to a repository"),)
+        min(hub.member_limit, population) * owners.value,
+        (told(owners, "organisations to a repository"),),
     )
     again = f"again after {hub.member_nights} nights"
     looked_at = plan.asked(MEMBERS, organisations, 1 / hub.member_nights, again)
