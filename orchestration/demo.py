@@ -50,7 +50,7 @@ first_day = {first_day}
 
 [github]
 endpoint = "{github}"
-repository_limit = 100000
+repository_limit = 500
 # The platforms' largest have millions of commits.
 history_limit = 4
 commit_limit = 300

@@ -5,8 +5,8 @@ here: how questions are read (`readers`), asked in threads, kept and landed (`as
 
 Stages: the stocks of the archive's most active repositories, as the tiers choose; then, of the
 most starred of them, the commits, issues, comments and pull requests that their stocks show to
-have moved; and the public members of the organisations that own the most starred. What moved is told by
-markers: a question's `seen` holds the part of the stocks that it was answered at.
+have moved; and the public members of the organisations that own the most starred. What moved is
+told by markers: a question's `seen` holds the part of the stocks that it was answered at.
 """
 
 import hashlib
