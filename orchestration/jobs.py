@@ -42,7 +42,12 @@ def all_jobs(days: dg.DailyPartitionsDefinition) -> list["UnresolvedAssetJobDefi
             keys.REBUILD_JOB,
             everything - archive - snapshots,
             partitions_def=days,
-            config={"ops": {keys.BY_DAY_STEP: {"config": {"whole_lake": True}}}},
+            config={
+                "ops": {
+                    step: {"config": {"whole_lake": True}}
+                    for step in (keys.BY_DAY_STEP, keys.SNAPSHOT_STEP)
+                }
+            },
             description="The warehouse made anew from the whole lake as it is, and all that "
             "follows; no source is asked. The partition is a formality: any day will do.",
         ),

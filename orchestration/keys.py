@@ -88,8 +88,9 @@ NIGHTLY_JOB = "nightly_refresh"
 BACKFILL_JOB = "backfill"
 REBUILD_JOB = "rebuild"
 
-# The step of the models that archive days drive; jobs configure it.
+# The steps of the models that archive days drive, and of the others; jobs configure them.
 BY_DAY_STEP = "warehouse_by_day"
+SNAPSHOT_STEP = "warehouse_snapshot"
 
 # Kinds of failure, as the metadata of a failed step and the outcome of a run name them.
 INPUT, TRANSIENT, QUALITY, BUG = "input", "transient", "quality", "bug"

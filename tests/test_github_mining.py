@@ -1148,14 +1148,6 @@ def test_without_a_token_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.Mo
     settings = Settings(data_dir=tmp_path, github={"endpoint": "http://127.0.0.1:9"})
     lake = Lake(settings.lake_root)
     assert mining.observe_github(lake, settings, SALT, DAY) == []
-    # The tables can be read before the first night.
-    for table, columns in api_rows.COLUMNS.items():
-        anchor = lake.table_folder("github", table) / "day=1970-01-01" / "anchor.parquet"
-        with duckdb.connect() as connection:
-            described = connection.execute(
-                f"describe from read_parquet({literal(anchor)}, hive_partitioning = false)"
-            ).fetchall()
-        assert [row[0] for row in described] == list(columns)
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     off = Settings(data_dir=tmp_path, github={"source": "off"})
     assert mining.observe_github(lake, off, SALT, DAY) == []

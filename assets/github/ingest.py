@@ -76,9 +76,8 @@ class Ingester:
         )
 
     def prepare(self) -> None:
-        """Make the table readable and clear what killed runs left."""
+        """Clear what killed runs left."""
         self.lake.clean()
-        self.lake.anchor(SOURCE, TABLE, landing.lake_schema())
 
     def file(self, path: Path) -> Entry:
         """Ingest a file given by hand; returns its ledger row.

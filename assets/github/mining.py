@@ -21,7 +21,7 @@ from assets.github.lines import AddressHasher
 from assets.github.population import Seen, most_active
 from assets.github.readers import STOCKS, Readers
 from assets.mining import tiers
-from assets.mining.engine import Night, Table, Told, anchor, night
+from assets.mining.engine import Night, Table, Told, night
 from assets.mining.questions import (
     ABSENT,
     ALWAYS,
@@ -81,7 +81,6 @@ def observe_github(
         PermanentFailure: a token is refused, or GitHub's form is another one.
     """
     wanted = settings.github
-    anchor(lake, SOURCE, tables())
     tokens = settings.github_tokens()
     if wanted.source == "off" or not tokens:
         return []

@@ -79,7 +79,6 @@ def _prepared(
 ) -> Snapshotter:
     snapshotter = Snapshotter(lake, salt, settings.archive.keep_email_domain, progress=progress)
     snapshotter.prepare()
-    engine.anchor(lake, SOURCE, histories.tables(snapshotter))
     return snapshotter
 
 

@@ -83,10 +83,8 @@ class Snapshotter:
         self._hasher = AddressHasher(self.salt, self.keep_email_domain)
 
     def prepare(self) -> None:
-        """Make all tables readable and clear what killed runs left."""
+        """Clear what killed runs left."""
         self.lake.clean()
-        for table, schema in normalise.SCHEMAS.items():
-            self.lake.anchor(SOURCE, table, schema)
 
     def ingest_dump(self, paths: Sequence[Path], observed_on: date) -> list[Entry]:
         """Load the files of a dump into the day it describes; returns their ledger rows.

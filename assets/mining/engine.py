@@ -486,14 +486,6 @@ def night(
         lock.release()
 
 
-def anchor(lake: Lake, source: str, tables: Sequence[Table]) -> None:
-    """Make sure that the tables, and those of every night, can be read before the first one."""
-    for table in tables:
-        lake.anchor(source, table.name, table.columns)
-    lake.anchor(source, ANSWERS, ANSWER_COLUMNS)
-    lake.anchor(source, REQUESTS, REQUEST_COLUMNS)
-
-
 def _from_lake(lake: Lake, source: str) -> list[tuple[Any, ...]]:
     """The newest answer to every question, as the lake knows it: rows of the journal's `known`."""
     files = [

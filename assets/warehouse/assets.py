@@ -26,10 +26,14 @@ from dagster_dbt import (
 from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 from packaging.version import Version
 
+from assets.warehouse import changes
 from assets.warehouse.lineage import Columns, LineageStore, looked_at_once
+from assets.warehouse.sources import make_readable
 from orchestration import keys, metadata
+from orchestration.lake import Lake
 from orchestration.partitions import backfill_policy, days_of
 from orchestration.resources import Installation, retry_policy, told_to_dagster
+from orchestration.settings import Settings
 
 BY_DAY, SNAPSHOT = "tag:by_day", "tag:snapshot"
 # The manifests of a raw table tell which of its files are current: one asset, two dbt sources.
@@ -78,10 +82,11 @@ class Translator(DagsterDbtTranslator):
 
 
 class DaysConfig(dg.Config):
-    """Which days a run of the models by day is about.
+    """Which days a run of the models is about.
 
     Attributes:
-        whole_lake: make them anew from all days of the lake, whatever the run's partitions are.
+        whole_lake: make them anew from all days of the lake, whatever the run's partitions are
+            and whatever the warehouse was built from.
     """
 
     whole_lake: bool = False
@@ -108,6 +113,7 @@ def warehouse_assets(
     manifest: Mapping[str, Any], days: dg.DailyPartitionsDefinition
 ) -> list[dg.AssetsDefinition]:
     """The two dbt steps of a manifest."""
+    code = changes.code_of(manifest)
     shared: dict[str, Any] = {
         "manifest": manifest,
         "dagster_dbt_translator": Translator(),
@@ -126,36 +132,53 @@ def warehouse_assets(
         context: dg.AssetExecutionContext, dbt: Dbt, installation: Installation, config: DaysConfig
     ) -> Iterator[Any]:
         chosen = days_of(context.partition_keys)
-        if config.whole_lake:
-            yield from _build(context, dbt, installation, None, "--full-refresh")
-        else:
-            yield from _build(context, dbt, installation, (chosen[0], chosen[-1]))
+        settings = _prepared(installation)
+        with told_to_dagster(), installation.warehouse():
+            if config.whole_lake:
+                yield from _build(context, dbt, settings, None, "--full-refresh")
+            else:
+                yield from _build(context, dbt, settings, (chosen[0], chosen[-1]))
 
-    @dbt_assets(name="warehouse_snapshot", select=SNAPSHOT, **shared)
+    @dbt_assets(name=keys.SNAPSHOT_STEP, select=SNAPSHOT, **shared)
     def warehouse_snapshot(
-        context: dg.AssetExecutionContext, dbt: Dbt, installation: Installation
+        context: dg.AssetExecutionContext, dbt: Dbt, installation: Installation, config: DaysConfig
     ) -> Iterator[Any]:
-        yield from _build(context, dbt, installation, None)
+        settings = _prepared(installation)
+        warehouse = settings.warehouse_path
+        with told_to_dagster(), installation.warehouse():
+            # Taken before dbt reads: what lands meanwhile is the next build's.
+            now = changes.contents(Lake(settings.lake_root), code)
+            if config.whole_lake:
+                yield from _build(context, dbt, settings, None, "--full-refresh")
+            else:
+                yield from _build(context, dbt, settings, changes.window(now, warehouse))
+            changes.remember(now, warehouse)
 
     return [warehouse_by_day, warehouse_snapshot]
+
+
+def _prepared(installation: Installation) -> Settings:
+    """The settings of an installation whose lake can be read and whose warehouse written."""
+    settings = installation.settings()
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    make_readable(Lake(settings.lake_root))
+    return settings
 
 
 def _build(
     context: dg.AssetExecutionContext,
     dbt: Dbt,
-    installation: Installation,
+    settings: Settings,
     window: tuple[date, date] | None,
     *arguments: str,
 ) -> Iterator[Any]:
-    """Run dbt once, then look at what it made while the warehouse is still ours."""
-    settings = installation.settings()
-    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    """Run dbt once, then look at what it made; the warehouse is ours."""
     # Read by the dbt process and by the adapter with which row counts are taken.
     os.environ.update(environment(settings.lake_root, settings.warehouse_path, window))
     target = settings.dbt_dir.resolve() / context.op_execution_context.op.name
     _know_what_was_parsed(settings.dbt_dir.resolve() / "manifest", target)
     # dagster-dbt changes the process's folder while it looks at the warehouse.
-    with told_to_dagster(), installation.warehouse(), chdir(Path.cwd()):
+    with chdir(Path.cwd()):
         build = dbt.cli(
             ["build", "--exclude-resource-type", "unit_test", *arguments],
             context=context,
@@ -163,7 +186,7 @@ def _build(
         )
         days = " to ".join(day.isoformat() for day in window) if window else "all"
         lineage = LineageStore(settings.dbt_dir.resolve(), build.manifest)
-        yield from _events(build, settings.warehouse_path, lineage, f"archive file days: {days}")
+        yield from _events(build, settings.warehouse_path, lineage, f"days of the lake: {days}")
 
 
 def _know_what_was_parsed(manifest: Path, target: Path) -> None:

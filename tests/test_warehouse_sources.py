@@ -1,0 +1,138 @@
+"""What the warehouse reads of the lake: every table, and only days that changed."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from command import run
+
+from assets.warehouse import changes
+from assets.warehouse.sources import OBSERVED, make_readable, tables
+from orchestration.lake import ANCHOR_DAY, Lake
+from orchestration.settings import Settings
+
+MODELS = Path(__file__).parents[1] / "dbt_project" / "models"
+D1, D2, D3 = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 5)
+
+
+def declared() -> Iterator[tuple[str, str]]:
+    """Sources and tables as the dbt project states them."""
+    for file in sorted(MODELS.rglob("sources.yml")):
+        for source in yaml.safe_load(file.read_text())["sources"]:
+            for table in source["tables"]:
+                yield source["name"].removesuffix("_manifests"), table["name"]
+
+
+def test_every_declared_source_can_be_read_of_an_empty_lake(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    make_readable(lake)
+    pairs = set(declared())
+    assert pairs == {(source, table) for source, schemas in tables().items() for table in schemas}
+    for source, table in pairs:
+        folder = lake.partition(source, table, ANCHOR_DAY).folder
+        with duckdb.connect() as connection:
+            described = connection.execute(
+                "describe select * from read_parquet(?, hive_partitioning = false)",
+                [str(folder / "anchor.parquet")],
+            ).fetchall()
+        assert {row[0]: row[1] for row in described} == dict(tables()[source][table])
+        assert lake.days(source, table) == []
+
+
+def test_a_warehouse_is_built_where_only_one_source_was_ever_loaded(tmp_path: Path) -> None:
+    """An installation that loaded one file by hand, and mined nothing."""
+    (tmp_path / "osmoscope.toml").touch()
+    file = tmp_path / "2026-01-01-0.json"
+    file.write_text(
+        '{"id": "1", "type": "WatchEvent", "actor": {"id": 1, "login": "a"}, "repo": '
+        '{"id": 2, "name": "o/r"}, "payload": {"action": "started"}, "public": true, '
+        '"created_at": "2026-01-01T00:00:01Z"}\n'
+    )
+    assert run("ingest-archive", file, folder=tmp_path).returncode == 0
+    rebuilt = run("rebuild", "--json", folder=tmp_path)
+    assert rebuilt.returncode == 0, rebuilt.stdout[-3000:] + rebuilt.stderr
+    path = Settings.load(tmp_path / "osmoscope.toml").warehouse_path
+    with duckdb.connect(str(path), read_only=True) as connection:
+        kept = connection.execute("select count(*) from core.fct_interaction").fetchone()
+    assert kept == (1,)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake(tmp_path / "lake")
+    for day in (D1, D2, D3):
+        landed(lake, "github", "commits", day, "one")
+        landed(lake, "huggingface", "listings", day, "one")
+    # The archive's days are another step's.
+    landed(lake, "gharchive", "events", date(2030, 1, 1), "one")
+    return lake
+
+
+def landed(lake: Lake, source: str, table: str, day: date, content: str) -> None:
+    with lake.temporary(".parquet") as file:
+        file.write_text(content)
+        lake.partition(source, table, day).commit({"name": "night"}, file)
+
+
+def test_a_new_warehouse_reads_all_days(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    now = changes.contents(lake, "code")
+    assert set(now) == {D1, D2, D3}
+    assert changes.window(now, path) is None
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table t (a int)")
+    assert changes.window(now, path) is None
+
+
+@pytest.mark.parametrize("source", OBSERVED)
+def test_only_days_whose_content_changed_are_read(lake: Lake, tmp_path: Path, source: str) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    changes.remember(changes.contents(lake, "code"), path)
+    assert changes.window(changes.contents(lake, "code"), path) == (D3, D3)
+    landed(lake, source, "answers", D2, "two")
+    now = changes.contents(lake, "code")
+    assert changes.window(now, path) == (D2, D2)
+    # A build that failed remembers nothing: its days and the next ones are read together.
+    landed(lake, source, "answers", date(2026, 1, 6), "three")
+    now = changes.contents(lake, "code")
+    assert changes.window(now, path) == (D2, date(2026, 1, 6))
+    changes.remember(now, path)
+    landed(lake, source, "answers", D2, "two")
+    assert changes.contents(lake, "code") == now
+    shutil.rmtree(lake.partition(source, "answers", D2).folder)
+    assert changes.window(changes.contents(lake, "code"), path) == (D2, D2)
+
+
+def test_other_code_reads_all_days(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    changes.remember(changes.contents(lake, "code"), path)
+    assert changes.window(changes.contents(lake, "other"), path) == (D1, D3)
+
+
+def test_code_is_that_of_models_and_own_macros() -> None:
+    def manifest(model: str = "a", own: str = "b", foreign: str = "c") -> dict[str, object]:
+        return {
+            "metadata": {"project_name": "p"},
+            "nodes": {
+                "model.p.m": {"resource_type": "model", "checksum": {"checksum": model}},
+                "test.p.t": {"resource_type": "test", "checksum": {"checksum": ""}},
+            },
+            "macros": {
+                "macro.p.m": {"package_name": "p", "macro_sql": own},
+                "macro.dbt.m": {"package_name": "dbt", "macro_sql": foreign},
+            },
+        }
+
+    code = changes.code_of(manifest())
+    assert code == changes.code_of(manifest(foreign="d"))
+    assert len({code, changes.code_of(manifest("d")), changes.code_of(manifest(own="d"))}) == 3
+
+
+def test_an_empty_lake_reads_all_days(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    changes.remember({}, path)
+    assert changes.window({}, path) is None
