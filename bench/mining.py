@@ -5,8 +5,9 @@ Does not belong here: any shortcut of the mining; what is measured is `observe_g
 `observe`.
 
 The twin runs in a process of its own; a thread reads its windows (`GET /_twin/limits`) and the open
-questions of the journal five times a second. A class has *work left* while a question of it is
-open. The figures, for each class of requests:
+questions of the journal five times a second. A class has *work left* while it has an open question
+for every account: a list is read page after page, so that the last one keeps one account busy. The
+figures, for each class of requests:
 
 - *used*: of the windows at whose end work was left, the points that were spent over the points that
   were allowed. It says whether a window that was begun was used up.
@@ -14,12 +15,12 @@ open. The figures, for each class of requests:
   from the moment work was there until then: limit x seconds / window, added up over the accounts.
   It says in addition how late windows were begun, and whether any account had none. A second passes
   between a window's end and the next request where a platform tells whole seconds: 5 % of a window
-  of 20 seconds, a thousandth of the platforms' own. Where the last questions are fewer than
-  accounts, some rest.
+  of 20 seconds, a thousandth of the platforms' own.
 - *above*: requests that a limit refused, as the client counted them, and 429 as the twin did.
 
 The twin answers from one thread's worth of Python. Where it is busy nearly all the time, or other
 processes are, a night is as fast as the twin, and no figure of it says anything about the client.
+So several accounts together may ask as much a second as one: their windows are longer.
 """
 
 import argparse
@@ -33,7 +34,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -51,12 +53,12 @@ TARGETS = {
 }
 FIRST_DAY = date(2025, 10, 6)
 SALT = b"the salt of the bench, long enough"
-# Points a second of one account, in windows of `--window` seconds.
+# Points a second of all accounts together, in windows of `--window` seconds for each account.
 REST_RATE, GRAPHQL_RATE, HUB_RATE = 4, 2, 4
 LATENCY_SECONDS = 0.05
 POLL_SECONDS = 0.2
 # A night that takes longer is cut off; the figures then say so.
-MOST_SECONDS = 240.0
+MOST_SECONDS = 480.0
 # Two nights without limits: what a second night asks for.
 UNLIMITED, UNCHANGED = "no limits", ", the world unchanged"
 LEAST_USED = 0.95
@@ -134,11 +136,12 @@ class Seen:
                 key = (name, one["caller"], one["reset"])
                 self.used[key] = max(self.used.get(key, 0), one["used"])
 
-    def work(self, names: Iterable[str]) -> None:
-        """Remember that these classes have work left now."""
+    def work(self, open_counts: Mapping[str, int], accounts: int) -> None:
+        """Remember which classes have work left now, for all of so many accounts."""
         now = time.time()
-        for name in names:
-            self.open[name] = (self.open.get(name, (now, now))[0], now)
+        for name, count in open_counts.items():
+            if count >= accounts:
+                self.open[name] = (self.open.get(name, (now, now))[0], now)
 
     def figures(self, name: str, limit: int, seconds: int, accounts: int) -> Row:
         """What one class of requests used; the module says how."""
@@ -167,25 +170,31 @@ class Seen:
         }
 
 
-def open_classes(folder: Path) -> Iterator[str]:
-    """The classes of which a journal has open questions."""
+def open_questions(folder: Path) -> Counter[str]:
+    """How many open questions of each class the journals have."""
+    counts: Counter[str] = Counter()
     for source in ("github", "huggingface"):
         path = folder / "state" / "mining" / f"{source}.sqlite"
         try:
             connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
             try:
-                found = connection.execute("select distinct kind from question where not is_done")
-                kinds = {kind for (kind,) in found}
+                found = connection.execute(
+                    "select kind, count(*) from question where not is_done group by kind"
+                ).fetchall()
             finally:
                 connection.close()
         except sqlite3.Error:
             # It is not there yet, or just being made.
             continue
-        if source == "huggingface":
-            yield from ["hub.api"] if kinds else []
-            continue
-        yield from ["github.graphql"] if kinds & set(GRAPHQL_KINDS) else []
-        yield from ["github.rest"] if kinds - set(GRAPHQL_KINDS) else []
+        for kind, count in found:
+            counts[_class_of(source, kind)] += count
+    return counts
+
+
+def _class_of(source: str, kind: str) -> str:
+    if source == "huggingface":
+        return "hub.api"
+    return "github.graphql" if kind in GRAPHQL_KINDS else "github.rest"
 
 
 def serve(folder: Path, window: int) -> None:
@@ -240,14 +249,14 @@ def served(folder: Path, window: int) -> Iterator[Twin]:
 
 
 @contextmanager
-def watched(twin: Twin, folder: Path) -> Iterator[Seen]:
+def watched(twin: Twin, folder: Path, accounts: int) -> Iterator[Seen]:
     """What the twin's limits and the journals show, read by a thread until the context ends."""
     seen, over = Seen(), threading.Event()
 
     def look() -> None:
         while not over.wait(POLL_SECONDS):
             seen.windows(twin.get("limits"))
-            seen.work(open_classes(folder))
+            seen.work(open_questions(folder), accounts)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -324,7 +333,10 @@ def night(name: str, twin: Twin, folder: Path, accounts: int, window: int, day: 
     tokens = ",".join(f"bench-token-{k}" for k in range(accounts or 1))
     os.environ.update(GITHUB_TOKEN=tokens, HF_TOKEN=tokens)
     # Setting the limits forgets what was used of them.
-    twin.put("limits", twin.get("limits")["settings"] | {"enabled": accounts > 0})
+    wanted = twin.get("limits")["settings"] | {"enabled": accounts > 0}
+    for platform in ("github", "hub"):
+        wanted[platform]["window_seconds"] = window * (accounts or 1)
+    twin.put("limits", wanted)
     twin.delete("requests")
     stages = {"github": Stages(), "huggingface": Stages()}
     failures: list[str] = []
@@ -336,7 +348,7 @@ def night(name: str, twin: Twin, folder: Path, accounts: int, window: int, day: 
             failures.append(f"{source}: {type(error).__name__}: {error}")
 
     started, busy = time.monotonic(), twin.cpu_seconds()
-    with watched(twin, folder) as seen:
+    with watched(twin, folder, accounts) as seen:
         threads = [
             threading.Thread(target=run, args=pair)
             for pair in (
@@ -355,7 +367,8 @@ def night(name: str, twin: Twin, folder: Path, accounts: int, window: int, day: 
     ]  # fmt: skip
     limits = {"github.rest": REST_RATE, "github.graphql": GRAPHQL_RATE, "hub.api": HUB_RATE}
     classes = {
-        kind: seen.figures(kind, rate * window, window, accounts) | _asked(kind, spending, counters)
+        kind: seen.figures(kind, rate * window, window * (accounts or 1), accounts)
+        | _asked(kind, spending, counters)
         for kind, rate in limits.items()
     }
     return {
