@@ -21,7 +21,6 @@ OUTCOMES = (
 PERMANENT = frozenset({ABSENT, DMCA, DISABLED, GONE, REFUSED, HIDDEN, TAKEN_OVER})
 
 NEW, CHANGED, TOP, SLICE, RECHECK, ALWAYS = "new", "changed", "top", "slice", "recheck", "always"
-TIERS = (NEW, CHANGED, TOP, SLICE, RECHECK, ALWAYS)
 
 
 @dataclass(frozen=True)
