@@ -287,17 +287,34 @@ def test_old_names_lead_on_once(served: Served) -> None:
         if 0 < r.moved_at[i] <= view.now and view.find(r.name[i]) == (i, True)
         and view.status(i) == "ok"
     )  # fmt: skip
-    old, now = served.client.issues(r.name[i]), served.client.issues(view.full_name(i))
+    now = served.client.issues(int(r.id[i]))
+    url = str(now.url).replace(f"/repositories/{r.id[i]}/", f"/repos/{r.name[i]}/")
+    old = served.client.members("the client of lists", url)
     assert old.items == now.items
-    assert [one.status for one in served.sent] == [301, 200, 200]
+    assert [one.status for one in served.sent] == [200, 301, 200]
+
+
+def test_a_list_is_the_repositorys_whoever_has_its_name(served: Served) -> None:
+    view, r = served.view, world().repositories
+    taken = [
+        i
+        for i in range(len(r))
+        if view.status(i) == "ok" and view.full_name(i) != r.name[i] and view.thread_count(i)
+        and view.find(r.name[i]) not in (None, (i, True))
+    ]  # fmt: skip
+    assert taken
+    for i in taken:
+        items = served.client.issues(int(r.id[i])).items
+        assert len(items) == min(100, view.thread_count(i))
+        assert all(one["repository_url"].endswith(f"/repos/{view.full_name(i)}") for one in items)
 
 
 def test_what_a_list_says_instead(served: Served) -> None:
     view, r = served.view, world().repositories
     dmca = next(i for i in range(len(r)) if view.status(i) == "dmca")
-    page = served.client.issues(r.name[dmca])
+    page = served.client.issues(int(r.id[dmca]))
     assert (page.outcome, page.reason) == ("dmca", f"dmca since {moment(int(r.dmca_at[dmca]))}Z")
-    assert served.client.issue_comments("no/where").outcome == "absent"
+    assert served.client.issue_comments(1).outcome == "absent"
     assert served.client.members("no-where", served.client.members_url("no-where")).outcome == (
         "absent"
     )
@@ -617,24 +634,24 @@ def test_points_are_reserved_as_they_were_told() -> None:
 )
 def test_outcomes_of_lists(status: int, outcome: str) -> None:
     github, _ = client(lambda _: (status, {"message": "no"}))
-    assert github.issues("a/b").outcome == outcome
+    assert github.issues(7).outcome == outcome
 
 
 def test_a_list_that_is_none_is_asked_again() -> None:
     bodies = iter([b'{"message": "hm"}', b"[{]", b'[{"title": "half \\ud800 a pair"}]'])
     github, script = client(lambda _: (200, next(bodies)))
-    assert len(github.issues("a/b").items) == 1
+    assert len(github.issues(7).items) == 1
     assert len(script.asked) == 3
 
 
 def test_links_are_followed_unless_they_lead_back() -> None:
     github, script = client(lambda _: (200, []))
     script.headers["link"] = f'<{BASE}/next?page=2>; rel="next"'
-    page = github.issues("a/b", "2026-01-01T00:00:00Z")
+    page = github.issues(7, "2026-01-01T00:00:00Z")
     assert page.following == f"{BASE}/next?page=2"
-    assert github.issues("a/b", url=page.following) == Page(url=page.following, account="one")
+    assert github.issues(7, url=page.following) == Page(url=page.following, account="one")
     assert "since=2026-01-01T00%3A00%3A00Z" in script.asked[0].url
-    assert script.asked[0].subject == script.asked[1].subject == "a/b"
+    assert script.asked[0].subject == script.asked[1].subject == "7"
 
 
 def test_a_page_that_is_too_much_shrinks() -> None:

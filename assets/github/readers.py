@@ -224,7 +224,7 @@ class Readers:
         self,
         question: Question,
         cursor: Any,
-        asked: Callable[[str, str | None, str | None], Page],
+        asked: Callable[[int, str | None, str | None], Page],
         normalised: Normalised,
         table: str,
         key: str,
@@ -233,7 +233,7 @@ class Readers:
         context = question.context
         place: Place = dict(cursor or _changes_begin(context.get("watermark")))
         since = place["since"]
-        page = asked(context["repository_name"], _asked_since(since), place["url"])
+        page = asked(context["repository_id"], _asked_since(since), place["url"])
         if page.outcome == TRUNCATED and place["url"] and since is not None:
             return Step(cursor=_past(place))
         if page.outcome != OK:

@@ -429,29 +429,30 @@ class GitHub:
 
     # ------------------------------------------------------------ lists of REST
 
-    def issues(self, name: str, since: str | None = None, url: str | None = None) -> Page:
+    def issues(self, number: int, since: str | None = None, url: str | None = None) -> Page:
         """A page of issues and pull requests, those that changed first at the beginning.
 
         Args:
-            name: owner/name.
+            number: of the repository: its name may be another one's by now. GitHub leads to this
+                form of address after a rename, and its own links between pages have it.
             since: leaves out what was changed before (ISO 8601).
             url: `following` of a page, instead of `since`.
         """
-        return self._changes(name, "issues", {"state": "all"}, since, url)
+        return self._changes(number, "issues", {"state": "all"}, since, url)
 
-    def issue_comments(self, name: str, since: str | None = None, url: str | None = None) -> Page:
+    def issue_comments(self, number: int, since: str | None = None, url: str | None = None) -> Page:
         """A page of the comments of all issues and pull requests, as of `issues`."""
-        return self._changes(name, "issues/comments", {}, since, url)
+        return self._changes(number, "issues/comments", {}, since, url)
 
     def _changes(
-        self, name: str, path: str, options: Mapping[str, str], since: str | None, url: str | None
+        self, number: int, path: str, options: Mapping[str, str], since: str | None, url: str | None
     ) -> Page:
         wanted: dict[str, Any] = {**options, "sort": "updated", "direction": "asc"}
         wanted["per_page"] = self.page_size
         if since is not None:
             wanted["since"] = since
-        first = f"{self._endpoint}/repos/{quote(name, safe='/')}/{path}?{urlencode(wanted)}"
-        return self._list(url or first, name)
+        first = f"{self._endpoint}/repositories/{number}/{path}?{urlencode(wanted)}"
+        return self._list(url or first, str(number))
 
     def members_url(self, login: str) -> str:
         """Where the first page of an organisation's public members is."""
