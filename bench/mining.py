@@ -54,7 +54,7 @@ TARGETS = {
 FIRST_DAY = date(2025, 10, 6)
 SALT = b"the salt of the bench, long enough"
 # Points a second of all accounts together, in windows of `--window` seconds for each account.
-REST_RATE, GRAPHQL_RATE, HUB_RATE = 4, 2, 4
+REST_RATE, GRAPHQL_RATE, HUB_RATE = 2, 2, 4
 LATENCY_SECONDS = 0.05
 POLL_SECONDS = 0.2
 # A night that takes longer is cut off; the figures then say so.
