@@ -1,14 +1,21 @@
-"""No e-mail address in what was landed.
+"""No e-mail address in what was landed, nobody's name in what is published.
 
-Belongs here: looking for addresses in a bounded sample of the lake's text. Does not belong
-here: taking them out (assets.github.lines). What is found is counted and never shown.
+Belongs here: looking for addresses in a bounded sample of the lake's text, and for logins and keys
+of people in the whole published copy. Does not belong here: taking them out (assets.github.lines,
+assets.publish.names, orchestration.privacy). What is found is counted and never shown.
 """
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.publish.snapshot import DATABASE_NAME
 from checks.outcome import CheckOutcome, Row, failed, first_rows, listed, passed
+from checks.warehouse import reading
+from orchestration.privacy.masking import Masker
+from orchestration.privacy.optout import PLATFORMS, Account
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,6 +50,10 @@ _HASHES = {
     "co_authors": "list_transform(co_authors, lambda one: one.address_hash)",
 }
 _HASH_SUFFIX = "_address_hash"
+# A column with fewer values is a vocabulary.
+MOST_WORDS = 100
+_NAMING = re.compile(r"(^|_)(name|key|login|native_id|actor|owner|account|member|author)s?$")
+_IS_KEY = "regexp_matches({0}, '(github|huggingface):actor:|email:[0-9a-f]{{32}}')"
 _UNHASHED = """
     len(list_filter({0}, lambda value: coalesce(value, '') <> ''
         and not regexp_full_match(value, $author)))
@@ -84,6 +95,130 @@ def no_addresses(
     columns = sorted({str(row["column"]) for row in found})
     told = f"{sum(row['found'] for row in found)} raw addresses in {listed(columns)}"
     return failed(name, "error", told, columns=first_rows(found), **numbers)
+
+
+def published_is_pseudonymous(
+    warehouse: Path,
+    published_dir: Path,
+    published_names: str,
+    opted_out: Sequence[Account] = (),
+) -> CheckOutcome:
+    """No text of the copy has a login of a person, a key of an account, or an opted-out account.
+
+    Args:
+        published_names: the setting; with `all`, names of repositories show their owners.
+        opted_out: accounts of the opt-out list.
+    """
+    name = "published_is_pseudonymous"
+    copy = published_dir / DATABASE_NAME
+    if not copy.is_file():
+        return passed(name, "nothing is published yet")
+    found: list[Row] = []
+    with reading(warehouse=warehouse, copy_of_it=copy) as connection:
+        person_count = _know_people(connection)
+        columns = connection.execute(
+            "select table_name, column_name, data_type from duckdb_columns() "
+            "where database_name = 'copy_of_it' order by all"
+        ).fetchall()
+        for table, column, kind in columns:
+            if "VARCHAR" not in kind:
+                continue
+            source = _Source(f'copy_of_it.main."{table}"', f'"{column}"::varchar')
+            told = {
+                "key of an account": _count_of(connection, source, _IS_KEY),
+                "opted-out account": _opted_out(connection, source, opted_out),
+            }
+            if published_names != "all":
+                told["login of a person"] = _people_in(connection, source, column)
+            found += [
+                {"table": table, "column": column, "what": what, "found": count}
+                for what, count in told.items()
+                if count
+            ]
+    numbers = {"people_known": person_count, "columns_looked_at": len(columns)}
+    if not found:
+        return passed(name, f"none of {person_count} people is in the copy", **numbers)
+    where = listed(sorted({f"{row['table']}.{row['column']}" for row in found}))
+    told_in = f"{sum(row['found'] for row in found)} values tell an account, in {where}"
+    return failed(name, "error", told_in, values=first_rows(found), **numbers)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A column as text, and the table it is in."""
+
+    table: str
+    text: str
+
+
+def _know_people(connection: "duckdb.DuckDBPyConnection") -> int:
+    """A table of the logins that are people's, or may be: not organisations', not automation's."""
+    connection.execute(
+        """
+        create temp table person as
+        select distinct actors.platform, lower(actors.login) as login
+        from warehouse.core.dim_actor as actors
+        where
+            actors.login is not null
+            and actors.actor_class not in (
+                'organisation', 'bot', 'ai_agent', 'platform_automation'
+            )
+            and not exists (
+                select 1 from warehouse.core.dim_organisation as organisations
+                where
+                    organisations.platform = actors.platform
+                    and lower(organisations.login) = lower(actors.login)
+            )
+        """
+    )
+    found = connection.execute("select count(*) from person").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _count_of(connection: "duckdb.DuckDBPyConnection", source: _Source, condition: str) -> int:
+    text = condition.format(source.text)
+    found = connection.execute(f"select count(*) from {source.table} where {text}").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _people_in(connection: "duckdb.DuckDBPyConnection", source: _Source, column: str) -> int:
+    """Values that are a login, or a name with one as its owner.
+
+    Words of a vocabulary may be somebody's login too: a column of few values is looked into only
+    where it is one of names. Names are compared within their platform where the row tells it.
+    """
+    values = connection.execute(
+        f"select approx_count_distinct({source.text}) from {source.table}"
+    ).fetchone()
+    assert values is not None
+    if values[0] <= MOST_WORDS and not _NAMING.search(column):
+        return 0
+    owner = f"lower(split_part(regexp_replace({source.text}, '^.*name:', ''), '/', 1))"
+    described = connection.execute(f"describe {source.table}").fetchall()
+    has_platform = any(row[0] == "platform" for row in described)
+    same = "person.platform = one.platform and" if has_platform else ""
+    return _count_of(
+        connection,
+        _Source(f"{source.table} as one", source.text),
+        f"exists (select 1 from person where {same} person.login = {owner})",
+    )
+
+
+def _opted_out(
+    connection: "duckdb.DuckDBPyConnection", source: _Source, opted_out: Sequence[Account]
+) -> int:
+    """Values that tell an account of the opt-out list; few values match the pattern at all."""
+    if not opted_out:
+        return 0
+    maskers = [Masker(opted_out, platform, "") for platform in PLATFORMS]
+    found = connection.execute(
+        f"select distinct {source.text} from {source.table} "
+        f"where regexp_matches({source.text}, $hint)",
+        {"hint": maskers[0].hint},
+    ).fetchall()
+    return sum(any(masker.is_in(text) for masker in maskers) for (text,) in found)
 
 
 def _spread(files: Sequence[Path], most: int) -> list[Path]:

@@ -33,6 +33,7 @@ from typing import Any
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure
+from orchestration.privacy.optout import COMPILED
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -174,12 +175,16 @@ class Partition:
                 states that there is no data (`file` is null).
 
         Returns:
-            The row as written, with `file`, `content_hash` and `lake_bytes`.
+            The row as written, with `file`, `content_hash` and `lake_bytes`, and without the rows
+            of opted-out accounts in `row_count`.
         """
         row: Entry = dict(entry)
         row.update(file=None, content_hash=None, lake_bytes=0)
         self.folder.mkdir(parents=True, exist_ok=True)
         if parquet is not None:
+            gone = self._without_opted_out(parquet)
+            if gone and "row_count" in row:
+                row["row_count"] -= gone
             row["content_hash"] = sha256_of_file(parquet)
             row["lake_bytes"] = parquet.stat().st_size
             row["file"] = f"{safe_name(row['name'])}.{row['content_hash'][:HASH_DIGITS]}.parquet"
@@ -192,6 +197,15 @@ class Partition:
             kept = [known for known in self.entries() if known["name"] != row["name"]]
             self._write([*kept, row])
         return row
+
+    def _without_opted_out(self, parquet: Path) -> int:
+        """Take opted-out accounts out of a file, the one way into the lake; rows that are gone."""
+        root = self.folder.parents[3]
+        if not (root / COMPILED).exists():
+            return 0
+        from orchestration.privacy.tables import mask
+
+        return mask(root, self.source, self.table, parquet)
 
     def prune(self) -> int:
         """Delete Parquet files that the manifest does not name; returns how many.

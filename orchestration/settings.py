@@ -12,6 +12,7 @@ import re
 import tomllib
 from datetime import date
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ NOT_SETTINGS = {
     "OSMOSCOPE_LAKE",
     "OSMOSCOPE_WAREHOUSE",
     "OSMOSCOPE_MIN_DAY",
+    "OSMOSCOPE_ACTOR_MODEL",
     "OSMOSCOPE_MAX_DAY",
 }
 MEGABYTE = 1024 * 1024
@@ -208,11 +210,115 @@ class HuggingFaceSettings(Section):
         return value
 
 
+SIZE_COLUMNS = (
+    "commit_flow_count", "push_flow_count", "issue_flow_count", "pull_request_flow_count",
+    "star_flow_count", "fork_flow_count", "actor_flow_count", "commit_stock_count",
+    "discussion_stock_count", "star_stock_count", "download_30d_stock_count",
+)  # fmt: skip
+
+
+class SampleSettings(Section):
+    """How the study samples each platform's repositories; docs/sampling.md says what it means."""
+
+    designs: list[Literal["paper", "proportional", "neyman", "equal", "matched"]] = Field(
+        default=["paper", "proportional", "neyman", "matched"],
+        min_length=1,
+        description="Allocations of which a sample is drawn.",
+    )
+    size: int | None = Field(
+        default=None,
+        ge=1,
+        description="Repositories of each platform; none: as many as the Hub's frame has.",
+    )
+    least: int = Field(default=30, ge=2, description="Drawn of each stratum that has so many.")
+    breaks: list[int] = Field(
+        default=[0, 1, 2, 4, 10, 32, 100, 316, 1000, 3162, 10000],
+        min_length=1,
+        max_length=100,
+        description="Stars or likes with which each stratum begins.",
+    )
+    take_all: dict[str, int] = Field(
+        default={},
+        description="Column of mart_repository_activity to the value from which on all are taken.",
+    )
+    frame_start: date = Field(
+        default=date(2016, 1, 1), description="Repositories made before this day (UTC) are out."
+    )
+    reject: list[Literal["before_start", "gone", "fork"]] = Field(
+        default=["before_start", "gone"],
+        description="What rejects a repository that was drawn, once it is known.",
+    )
+    selection: Literal["fixed", "rate"] = Field(
+        default="fixed",
+        description="Keep each stratum's number, or its rate: then nobody drawn is ever given up.",
+    )
+    feature: Literal["commits", "discussions", "stars"] = Field(
+        default="commits", description="Whose spread the allocation neyman follows."
+    )
+    match_quarter: bool = Field(
+        default=True, description="Whether matched goes by quarter of creation beside likes."
+    )
+    ranks: list[Literal["stars", "forks", "commits", "downloads", "actors"]] = Field(
+        default=["stars", "forks", "commits", "downloads", "actors"],
+        description="By what the largest repositories are cut.",
+    )
+    top_n: list[int] = Field(default=[1000, 10_000], description="How many a cut has.")
+    memory_megabytes: int = Field(
+        default=2000, ge=128, description="DuckDB's memory limit while drawing."
+    )
+
+    @field_validator("designs", "reject", "ranks", "top_n")
+    @classmethod
+    def _each_once(cls, value: list[Any]) -> list[Any]:
+        if len(set(value)) < len(value):
+            raise ValueError("each may be named once")
+        return value
+
+    @field_validator("breaks")
+    @classmethod
+    def _classes(cls, value: list[int]) -> list[int]:
+        if value[0] != 0:
+            raise ValueError("the first stratum begins with 0")
+        if any(low >= high for low, high in pairwise(value)):
+            raise ValueError("breaks ascend")
+        return value
+
+    @field_validator("take_all")
+    @classmethod
+    def _known_columns(cls, value: dict[str, int]) -> dict[str, int]:
+        for column in value:
+            if column not in SIZE_COLUMNS:
+                raise ValueError(f"{column} is none of {', '.join(SIZE_COLUMNS)}")
+        return value
+
+    @field_validator("top_n")
+    @classmethod
+    def _at_least_one(cls, value: list[int]) -> list[int]:
+        if any(number < 1 for number in value):
+            raise ValueError("a cut has at least one repository")
+        return value
+
+
 class StudySettings(Section):
     """The study whose results carry this name."""
 
     name: str = Field(default="paper", pattern=r"^[a-z][a-z0-9_]{0,40}$")
     seed: int = Field(default=2016, ge=0)
+    sample: SampleSettings = SampleSettings()
+
+
+class PrivacySettings(Section):
+    """Who is to be nowhere, and whose names the published copy shows."""
+
+    opt_out: Path | None = Field(
+        default=None,
+        description="The private opt-out list; by default private/opt_out.csv in data_dir.",
+    )
+    published_names: Literal["all", "organisations", "none"] = Field(
+        default="organisations",
+        description="Whose repositories keep their names in the published copy: a name has its "
+        "owner's login in it. All others have a keyed pseudonym.",
+    )
 
 
 class PublishSettings(Section):
@@ -267,6 +373,7 @@ class Settings(BaseSettings):
     github: GitHubSettings = GitHubSettings()
     huggingface: HuggingFaceSettings = HuggingFaceSettings()
     study: StudySettings = StudySettings()
+    privacy: PrivacySettings = PrivacySettings()
     publish: PublishSettings = PublishSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
@@ -322,11 +429,13 @@ class Settings(BaseSettings):
         ]
         dump = [folder / path for path in self.huggingface.dump]
         planted = None if self.publish.planted is None else folder / self.publish.planted
+        opt_out = None if self.privacy.opt_out is None else folder / self.privacy.opt_out
         return self.model_copy(
             update={
                 "data_dir": folder / self.data_dir,
                 "archive": self.archive.model_copy(update={"sources": sources}),
                 "huggingface": self.huggingface.model_copy(update={"dump": dump}),
+                "privacy": self.privacy.model_copy(update={"opt_out": opt_out}),
                 "publish": self.publish.model_copy(update={"planted": planted}),
             }
         )
@@ -352,6 +461,16 @@ class Settings(BaseSettings):
     def dbt_dir(self) -> Path:
         """What dbt parsed and compiled, and its logs."""
         return self.state_dir / "dbt"
+
+    @property
+    def private_dir(self) -> Path:
+        """Salt, keys and the opt-out list: nobody else's to read, and never published."""
+        return self.data_dir / "private"
+
+    @property
+    def opt_out_path(self) -> Path:
+        """The opt-out list."""
+        return self.privacy.opt_out or self.private_dir / "opt_out.csv"
 
     @property
     def mining_dir(self) -> Path:
@@ -415,7 +534,11 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     anchored = {"data_dir": str(Settings.model_fields["data_dir"].default), **values}
     anchored["data_dir"] = path(anchored["data_dir"])
-    for section, name in (("archive", "sources"), ("huggingface", "dump"), ("publish", "planted")):
+    paths = (
+        ("archive", "sources"), ("huggingface", "dump"), ("privacy", "opt_out"),
+        ("publish", "planted"),
+    )  # fmt: skip
+    for section, name in paths:
         given = values.get(section)
         if isinstance(given, dict) and name in given:
             value = given[name]
@@ -467,9 +590,12 @@ def _refuse_unknown_variables() -> None:
 
 
 def _inner_names(annotation: object) -> list[str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return list(annotation.model_fields)
-    return []
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return []
+    names = []
+    for name, field in annotation.model_fields.items():
+        names += [name, *(f"{name}__{inner}" for inner in _inner_names(field.annotation))]
+    return names
 
 
 def _explained(error: ValidationError) -> SettingsError:

@@ -36,6 +36,7 @@ from assets.mining.questions import (
 from orchestration.clients.github import GitHub
 from orchestration.clients.http import GITHUB, Http, Sent, accounts_of
 from orchestration.lake import Entry, Lake
+from orchestration.privacy.masking import OWNER
 from orchestration.settings import Settings
 
 SOURCE = "github"
@@ -210,7 +211,10 @@ def _markers(known: Mapping[str, Known], tonight: Mapping[str, Known]) -> dict[s
     for subject, answer in {**known, **tonight}.items():
         before = known.get(subject)
         marker = answer.seen or (before.seen if before else None)
-        if marker and answer.outcome not in PERMANENT:
+        if not marker or answer.outcome in PERMANENT:
+            continue
+        # Repositories of opted-out owners have no name under which they could be asked about.
+        if not str(marker["name"]).startswith(OWNER):
             found[subject] = marker
     return found
 

@@ -43,7 +43,8 @@ from (
     from read_parquet([{files}])
     where
         repository_id is not null and created_at is not null
-        and regexp_full_match(repository_name, '[^/]+/[^/]+')
+        -- `~` is in no name: it stands for one of an opted-out owner, who is not asked about.
+        and regexp_full_match(repository_name, '[^/~][^/]*/[^/]+')
     group by repository_id
 )
 group by repository_id

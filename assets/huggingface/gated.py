@@ -14,7 +14,7 @@ Row = dict[str, Any]
 _GATED = """
     select repository_type, repository_name, gated, max(like_count) as like_count
     from read_parquet($files, union_by_name = true)
-    where gated in ('auto', 'manual', 'yes') and repository_name is not null
+    where gated in ('auto', 'manual', 'yes') and not starts_with(repository_name, '~')
         and not coalesce(is_private, false) and not coalesce(is_disabled, false)
     group by all
     order by like_count desc nulls last, repository_type, repository_name

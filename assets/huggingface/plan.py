@@ -33,6 +33,7 @@ from assets.mining.questions import (
     Question,
 )
 from assets.mining.tiers import Candidate
+from orchestration.privacy.masking import OWNER
 
 # More of a listing than this share, and this many, do not vanish in a night: it was cut short.
 MOST_VANISHED_SHARE, FEW_VANISHED = 0.2, 200
@@ -108,7 +109,9 @@ class Listings:
                 f"""
                 with listed as (
                     select * from {_files(files)}
-                    where repository_name is not null and not coalesce(is_private, false)
+                    where
+                        repository_name is not null and not starts_with(repository_name, '{OWNER}')
+                        and not coalesce(is_private, false)
                     qualify row_number() over (
                         partition by repository_name
                         order by like_count desc nulls last, repository_id
@@ -159,7 +162,7 @@ class Listings:
             with
                 before as (
                     select distinct repository_id, repository_name from {_files(before)}
-                    where repository_name is not null
+                    where not starts_with(repository_name, '{OWNER}')
                 ),
                 now as (
                     select distinct repository_id, repository_name from {_files(now)}

@@ -10,12 +10,17 @@ from typing import Any
 
 import dagster as dg
 
+from assets.publish.names import Names
 from assets.publish.report import render_report
-from assets.publish.snapshot import publish
+from assets.publish.snapshot import PublishResult, publish
 from orchestration import keys, metadata
 from orchestration.failures import SettingsError
+from orchestration.privacy import removal
+from orchestration.privacy.pseudonyms import Pseudonyms, publish_key
 from orchestration.resources import Installation, retry_policy, told_to_dagster
 from orchestration.settings import Settings
+
+REPORT_NAME = "report.html"
 
 
 def publish_assets() -> list[dg.AssetsDefinition]:
@@ -23,7 +28,7 @@ def publish_assets() -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         key=keys.PUBLISHED,
-        deps=[*keys.MARTS_OF_DBT, keys.COMPARISON],
+        deps=[*keys.MARTS_OF_DBT, *keys.MARTS_OF_STUDY],
         group_name=keys.PUBLISH,
         kinds={"python", "duckdb", "parquet"},
         owners=keys.ANALYSTS,
@@ -36,7 +41,7 @@ def publish_assets() -> list[dg.AssetsDefinition]:
     def published_marts(installation: Installation) -> dg.MaterializeResult[None]:
         settings = installation.settings()
         with told_to_dagster(), installation.warehouse() as warehouse:
-            result = publish(warehouse, settings.published_dir, settings.publish.keep_versions)
+            result = publish_privately(settings, warehouse)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(table.row_count for table in result.tables.values()),
@@ -77,11 +82,27 @@ def publish_assets() -> list[dg.AssetsDefinition]:
     return [published_marts, published_report]
 
 
+def publish_privately(settings: Settings, warehouse: Path) -> PublishResult:
+    """Publish with names as the settings have them; old copies of who opted out go."""
+    pseudonyms = Pseudonyms(publish_key(settings.private_dir))
+    names = Names(settings.privacy.published_names, pseudonyms)
+    is_due = removal.is_due(settings, removal.PUBLISHED)
+    # Until the warehouse is made anew, a version of it would hold them as well.
+    is_clean = not any(removal.is_due(settings, part) for part in removal.OF_WAREHOUSE)
+    keep = 1 if is_due and is_clean else settings.publish.keep_versions
+    result = publish(warehouse, settings.published_dir, keep, names=names)
+    if is_due and is_clean:
+        # Rendered again from this copy; until then there is none rather than the old one.
+        (settings.published_dir / REPORT_NAME).unlink(missing_ok=True)
+        removal.made(settings, removal.PUBLISHED)
+    return result
+
+
 def make_report(settings: Settings) -> Path:
     """Render the report of the published copy; returns where it lies."""
     return render_report(
         settings.published_dir / "marts.duckdb",
-        settings.published_dir / "report.html",
+        settings.published_dir / REPORT_NAME,
         planted=planted_truth(settings.publish.planted),
         study=settings.study.name,
     )

@@ -29,17 +29,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assets.publish.names import ACTOR_KEY, SCHEMA, Names, prepare
 from orchestration.failures import PermanentFailure, TransientFailure
 
 if TYPE_CHECKING:
     import duckdb
 
 # The whole of what leaves the warehouse. A new mart is added here after a look at its columns:
-# no logins of actors, no text of messages.
+# no logins of actors, no text of messages. Names of repositories and keys of actors are published
+# in the form that `names` gives them, whatever the mart.
 PUBLISHED_TABLES = (
     "mart_repository_activity",
     "mart_intensity_summary",
     "mart_platform_comparison",
+    "mart_policy_sensitivity",
+    "mart_intensity_estimate",
+    "mart_actor_class",
+    "mart_actor_evaluation",
     "mart_coverage",
     "mart_polling_estimate",
 )
@@ -94,6 +100,7 @@ def publish(
     published_dir: Path,
     keep_versions: int,
     *,
+    names: Names | None = None,
     published_at: datetime | None = None,
     software_version: str | None = None,
 ) -> PublishResult:
@@ -106,6 +113,7 @@ def publish(
         warehouse_path: read only; no other process may be writing it.
         published_dir: made when absent; must be on one file system.
         keep_versions: versions that stay, the current one included (at least 1).
+        names: how accounts appear; None: as the marts have them, which only marts without any may.
         published_at: UTC; by default now.
         software_version: by default that of the installed package.
 
@@ -122,8 +130,9 @@ def publish(
     versions.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(published_dir), _source(warehouse_path) as connection:
         _remove_unfinished(published_dir)
-        withheld = _check_tables(connection)
-        tables = {name: _measure(connection, f"source.marts.{name}") for name in PUBLISHED_TABLES}
+        withheld = _check_tables(connection, names)
+        prepare(connection, PUBLISHED_TABLES, names)
+        tables = {name: _measure(connection, f"{SCHEMA}.{name}") for name in PUBLISHED_TABLES}
         fingerprint = _fingerprint(tables, _comments(connection), software)
         current = _current_version(published_dir)
         is_unchanged = current is not None and _is_intact(versions / current, fingerprint, tables)
@@ -190,8 +199,11 @@ def _source(warehouse_path: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
         connection.close()
 
 
-def _check_tables(connection: "duckdb.DuckDBPyConnection") -> list[str]:
-    """Refuse missing marts and personal columns; returns the marts that are withheld."""
+def _check_tables(connection: "duckdb.DuckDBPyConnection", names: Names | None) -> list[str]:
+    """Refuse missing marts and personal columns; returns the marts that are withheld.
+
+    A key of an account is published as its pseudonym, where there are names to make it with.
+    """
     found: dict[str, list[str]] = {}
     for table, column in connection.execute(
         "SELECT table_name, column_name FROM duckdb_columns()"
@@ -209,7 +221,7 @@ def _check_tables(connection: "duckdb.DuckDBPyConnection") -> list[str]:
         f"{table}.{column}"
         for table in PUBLISHED_TABLES
         for column in found[table]
-        if PERSONAL_COLUMN.search(column)
+        if PERSONAL_COLUMN.search(column) and not (names and ACTOR_KEY.search(column))
     ]
     if personal:
         raise PermanentFailure(
@@ -278,7 +290,7 @@ def _build(
     parquet.mkdir(parents=True)
     connection.execute("ATTACH ? AS target", [str(folder / DATABASE_NAME)])
     for name in PUBLISHED_TABLES:
-        connection.execute(f"CREATE TABLE target.{name} AS FROM source.marts.{name}")
+        connection.execute(f"CREATE TABLE target.{name} AS FROM {SCHEMA}.{name}")
     for (table, column), text in _comments(connection).items():
         what = f"TABLE target.{table}"
         if column is not None:
