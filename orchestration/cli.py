@@ -37,6 +37,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from orchestration.actors_cli import app as actors_app
 from orchestration.failures import (
     OsmoscopeError,
     PermanentFailure,
@@ -44,6 +45,8 @@ from orchestration.failures import (
     TransientFailure,
 )
 from orchestration.mining_cli import app as mining_app
+from orchestration.privacy_cli import app as privacy_app
+from orchestration.sample_cli import app as sample_app
 from orchestration.settings import CONFIG_VARIABLE, TOKEN_VARIABLES, Settings
 from orchestration.twin_cli import app as twin_app
 
@@ -67,7 +70,10 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 bug, 2 usage or settings, 3 input cannot be used, "
     "4 try again later, 5 data quality.",
 )
+app.add_typer(actors_app, name="actors")
 app.add_typer(mining_app, name="mine")
+app.add_typer(privacy_app, name="privacy")
+app.add_typer(sample_app, name="sample")
 app.add_typer(twin_app, name="twin")
 out = Console(highlight=False, soft_wrap=True)
 # A handle of its own: while a step runs, Dagster takes the process's standard error to a file.

@@ -62,11 +62,22 @@ def mart(name: str) -> AssetKey:
 
 
 COMPARISON = mart("mart_platform_comparison")
+SENSITIVITY = mart("mart_policy_sensitivity")
+INTENSITY_ESTIMATE = mart("mart_intensity_estimate")
+ACTOR_EVALUATION = mart("mart_actor_evaluation")
+MARTS_OF_STUDY = (COMPARISON, SENSITIVITY, INTENSITY_ESTIMATE, ACTOR_EVALUATION)
+# Of the schema `study`: private to the warehouse.
+SAMPLE_STRATUM = AssetKey(["study", "sample_stratum"])
+SAMPLE_MEMBER = AssetKey(["study", "sample_member"])
+TOP_CUT = AssetKey(["study", "top_cut"])
+TOP_CUT_OVERLAP = AssetKey(["study", "top_cut_overlap"])
+STAR_SUSPECT = AssetKey(["study", "star_suspect"])
 MARTS_OF_DBT = (
     mart("mart_repository_activity"),
     mart("mart_intensity_summary"),
     mart("mart_coverage"),
     mart("mart_polling_estimate"),
+    mart("mart_actor_class"),
 )
 
 INGEST_GITHUB = "github"

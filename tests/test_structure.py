@@ -12,6 +12,7 @@ LAYERS = [
     [
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
         "orchestration.failures", "orchestration.lake", "orchestration.journal",
+        "orchestration.privacy",
         "orchestration.clients", "orchestration.resources", "orchestration.metadata",
     ],
     ["assets"],
@@ -20,6 +21,7 @@ LAYERS = [
         "orchestration.build", "orchestration.jobs", "orchestration.schedules",
         "orchestration.runs", "orchestration.status", "orchestration.demo",
         "orchestration.definitions", "orchestration.mining_cli", "orchestration.twin_cli",
+        "orchestration.actors_cli", "orchestration.privacy_cli", "orchestration.sample_cli",
         "orchestration.cli",
     ],
 ]  # fmt: skip

@@ -1,0 +1,444 @@
+"""Design-weighted estimators: what a stratified sample says of the frame it was drawn from.
+
+Belongs here: totals, means, ratios, shares, quantiles and Cliff's delta with their variance and
+95 % intervals, on plain arrays. Does not belong here: drawing (`draw`, `allocation`), resampling
+(`resampling`), and what is estimated of which table (`intensity`).
+
+The design is simple random sampling without replacement within strata, of which the sample may
+hold units that turned out not to belong to what is studied (second phase): they carry the variance
+of not knowing how many there are, and nothing else. Every estimator is a function of weighted
+totals; its variance is that of its linearised residuals, stratum by stratum, with the finite
+population correction (Särndal, Swensson and Wretman 1992, chapters 3, 5 and 9; Cochran 1977,
+chapters 5, 5A and 12; Lohr 2022, chapters 3, 4 and 9). docs/sampling.md has the formulas.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orchestration.failures import PermanentFailure
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Lonely = Literal["refuse", "collapse"]
+Interval = Literal["t", "log"]
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Units drawn stratum by stratum, in any order; make it with `sample_of`.
+
+    Attributes:
+        stratum: (n,) index of the stratum of each unit.
+        is_in: (n,) whether it belongs to what is studied.
+        weight: (n,) how many units of the frame it stands for; 0 where it is not in.
+        group: (n,) stratum for the variance: `stratum`, or several of them joined.
+        group_drawn: (G,) units drawn of each group.
+        group_frame: (G,) units of the frame in each group.
+    """
+
+    stratum: Ints
+    is_in: Bools
+    weight: Floats
+    group: Ints
+    group_drawn: Ints
+    group_frame: Ints
+
+    @property
+    def count(self) -> int:
+        """Units that are in."""
+        return int(self.is_in.sum())
+
+    @property
+    def rest(self) -> Floats:
+        """(G,) share of each group that was not drawn: the finite population correction."""
+        return 1.0 - self.group_drawn / np.maximum(self.group_frame, 1)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of the frame as the sample tells it.
+
+    Attributes:
+        standard_error: of `value`; 0 for a census.
+        low: lower end of the interval of 95 %.
+        high: upper end.
+        degrees: degrees of freedom of the interval (infinite for a census).
+        method: how the interval was made.
+        count: units of the sample it rests on.
+    """
+
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    degrees: float
+    method: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Cliff's delta of a first against a second population, with the test of no difference."""
+
+    delta: Estimate
+    p_value: float
+
+
+def sample_of(
+    stratum: ArrayLike,
+    frame_count: ArrayLike,
+    *,
+    is_in: ArrayLike | None = None,
+    is_quota: ArrayLike | None = None,
+    lonely: Lonely = "refuse",
+) -> Sample:
+    """The sample with its weights.
+
+    A unit's weight is N/n of its stratum, n counting those that are not in as well. Where drawing
+    went on until a quota of units was in, n is random, and N/n would be too high on average; the
+    unbiased weight is N (k - 1) / ((n - 1) k) with k units in (Haldane 1945, which holds without
+    replacement too).
+
+    Args:
+        stratum: (n,) index of each unit's stratum, from 0.
+        frame_count: (H,) units of the frame in each stratum.
+        is_in: (n,) by default all.
+        is_quota: (H,) strata in which the last unit drawn is the one that met a quota.
+        lonely: what becomes of a stratum with one unit drawn of several, whose variance cannot be
+            estimated: `refuse`, or `collapse` it with its neighbour for the variance (which is
+            then too large rather than too small; Cochran 1977, 5A.12).
+
+    Raises:
+        PermanentFailure: a stratum has fewer units in the frame than in the sample, none drawn of
+            several, or one drawn of several and `lonely` is `refuse`.
+    """
+    units = np.asarray(stratum, dtype=np.int64)
+    frame = np.asarray(frame_count, dtype=np.int64)
+    inside = np.ones(units.size, bool) if is_in is None else np.asarray(is_in, dtype=bool)
+    if inside.shape != units.shape or units.ndim != 1:
+        raise PermanentFailure("Strata and eligibility of the units differ in number.")
+    if units.size and not 0 <= int(units.min()) <= int(units.max()) < frame.size:
+        raise PermanentFailure("A unit lies in a stratum that the frame does not have.")
+    drawn = np.bincount(units, minlength=frame.size)
+    _check_strata(drawn, frame, lonely)
+    accepted = np.bincount(units[inside], minlength=frame.size)
+    per_unit = np.divide(frame, drawn, out=np.zeros(frame.size), where=drawn > 0)
+    if is_quota is not None:
+        stopped = np.asarray(is_quota, dtype=bool) & (accepted > 1) & (drawn < frame)
+        k, n = accepted[stopped], drawn[stopped]
+        per_unit[stopped] = frame[stopped] * (k - 1) / ((n - 1) * k)
+    group_of = _collapsed(drawn, frame) if lonely == "collapse" else np.arange(frame.size)
+    return Sample(
+        stratum=units,
+        is_in=inside,
+        weight=np.where(inside, per_unit[units], 0.0),
+        group=group_of[units],
+        group_drawn=np.bincount(group_of, drawn).astype(np.int64),
+        group_frame=np.bincount(group_of, frame).astype(np.int64),
+    )
+
+
+def domain(sample: Sample, is_in: ArrayLike) -> Sample:
+    """The same draw, asked about a part of its units only (domain estimation)."""
+    inside = sample.is_in & np.asarray(is_in, dtype=bool)
+    return replace(sample, is_in=inside, weight=np.where(inside, sample.weight, 0.0))
+
+
+def total(sample: Sample, values: ArrayLike, interval: Interval = "t") -> Estimate:
+    """Sum over the population (Horvitz-Thompson).
+
+    Args:
+        values: (n,) numbers; those of units that are not in are not looked at.
+        interval: `t`, or `log`: symmetric on a logarithmic scale, for sums above zero with a
+            heavy tail.
+
+    Raises:
+        PermanentFailure: no unit is in, or a value is unknown.
+    """
+    y = _values(sample, values)
+    return _estimate(sample, float(sample.weight @ y), y, interval)
+
+
+def mean(sample: Sample, values: ArrayLike, interval: Interval = "t") -> Estimate:
+    """Mean over the population (Hájek: weighted sum over summed weights).
+
+    Without a second phase the weights sum to the frame and this is the Horvitz-Thompson mean.
+    """
+    y = _values(sample, values)
+    size = float(sample.weight.sum())
+    value = float(sample.weight @ y) / size
+    return _estimate(sample, value, np.where(sample.is_in, y - value, 0.0) / size, interval)
+
+
+def ratio(
+    sample: Sample, numerator: ArrayLike, denominator: ArrayLike, interval: Interval = "t"
+) -> Estimate:
+    """Ratio of two totals (combined ratio estimator, Cochran 1977, 6.11).
+
+    Raises:
+        PermanentFailure: the denominator's total is zero.
+    """
+    y, x = _values(sample, numerator), _values(sample, denominator)
+    below = float(sample.weight @ x)
+    if below == 0:
+        raise PermanentFailure(
+            "The total of the denominator is zero.", "Leave the units without any out."
+        )
+    value = float(sample.weight @ y) / below
+    return _estimate(sample, value, (y - value * x) / below, interval)
+
+
+def share(sample: Sample, is_true: ArrayLike) -> Estimate:
+    """Share (0-1) of the population for which something holds.
+
+    The interval is Wilson's with the effective number of units, p(1-p) over the variance: within
+    0 and 1, and not empty where all or none of the sample have it.
+    """
+    y = _values(sample, np.asarray(is_true, dtype=bool).astype(np.float64))
+    plain = mean(sample, y)
+    # Weights that sum to one may do so with rounding.
+    p, se = min(1.0, plain.value), plain.standard_error
+    plain = replace(plain, value=p)
+    if not sample.rest[sample.group_drawn > 0].any():
+        return replace(plain, low=p, high=p, method="census")
+    spread = p * (1 - p)
+    if se == 0 and spread > 0:
+        return plain
+    # All or none have it: as many units as the unequal weights are worth (Kish 1965).
+    alike = float(sample.weight.sum() ** 2 / (sample.weight**2).sum())
+    effective = spread / se**2 if se > 0 else alike
+    t = _t(plain.degrees)
+    middle = (p + t * t / (2 * effective)) / (1 + t * t / effective)
+    half = t * math.sqrt(spread / effective + (t / (2 * effective)) ** 2) / (1 + t * t / effective)
+    low, high = max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half))
+    return replace(plain, low=low, high=high, method="wilson")
+
+
+def quantile(sample: Sample, values: ArrayLike, level: float = 0.5) -> Estimate:
+    """Quantile of the population, with Woodruff's (1952) interval.
+
+    The quantile is the smallest value at which the weighted share of values not above it reaches
+    `level`; where it is met exactly, the middle between that value and the next, as for a median.
+    The standard error is the interval's half width over t. With many equal values the interval
+    covers more often than stated: a value with much mass covers a range of shares.
+
+    Raises:
+        PermanentFailure: `level` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise PermanentFailure("The level of a quantile lies between 0 and 1.")
+    y = _values(sample, values)
+    ordered, shares = _distribution(sample, y)
+    value = _inverse(ordered, shares, level)
+    below = np.where(sample.is_in, (y <= value) - float(shares[ordered <= value][-1]), 0.0)
+    se, degrees = _error(sample, below / float(sample.weight.sum()))
+    t = _t(degrees)
+    low = _inverse(ordered, shares, level - t * se) if se else value
+    high = _inverse(ordered, shares, level + t * se) if se else value
+    return Estimate(
+        value=value,
+        standard_error=(high - low) / (2 * t),
+        low=low,
+        high=high,
+        degrees=degrees,
+        method="woodruff" if se else "census",
+        count=sample.count,
+    )
+
+
+def cliffs_delta(
+    first: Sample, first_values: ArrayLike, second: Sample, second_values: ArrayLike
+) -> Contrast:
+    """Cliff's delta of two populations sampled independently, ties counting one half.
+
+    The weighted form of 2U/(mn) - 1, U being that of Mann and Whitney. Its variance is the sum of
+    the designs' variances of the placements (each unit's weighted share of the other population
+    below it), which is what linearising U gives; the interval is made on the scale of the inverse
+    hyperbolic tangent. The p-value is two-sided, of t.
+    """
+    x, y = _values(first, first_values), _values(second, second_values)
+    above = _placements(first, x, second, y)
+    below = _placements(second, y, first, x)
+    size, other = float(first.weight.sum()), float(second.weight.sum())
+    win = float(first.weight @ above) / size
+    delta = 2 * win - 1
+    parts = (
+        _error(first, np.where(first.is_in, 2 * (above - win), 0.0) / size),
+        _error(second, np.where(second.is_in, 2 * (below - (1 - win)), 0.0) / other),
+    )
+    variance = sum(se**2 for se, _ in parts)
+    # Welch and Satterthwaite: two variances with degrees of freedom of their own.
+    spread = sum(se**4 / degrees for se, degrees in parts if se > 0)
+    degrees = variance**2 / spread if spread > 0 else math.inf
+    se = math.sqrt(variance)
+    low, high = _within_one(delta, se, degrees)
+    estimate = Estimate(delta, se, low, high, degrees, "tanh" if se else "census",
+                        first.count + second.count)  # fmt: skip
+    return Contrast(estimate, _p_value(delta, se, degrees))
+
+
+def standard_error(sample: Sample, residuals: ArrayLike) -> tuple[float, float]:
+    """Standard error of a linearised statistic, and its degrees of freedom.
+
+    Args:
+        residuals: (n,) derivative of the statistic by each unit's weight, 0 where it is not in.
+    """
+    return _error(sample, np.asarray(residuals, dtype=np.float64))
+
+
+def t_quantile(degrees: float) -> float:
+    """Half the width of an interval of 95 % in standard errors."""
+    return _t(degrees)
+
+
+def _estimate(sample: Sample, value: float, residuals: Floats, interval: Interval) -> Estimate:
+    se, degrees = _error(sample, np.where(sample.is_in, residuals, 0.0))
+    half = _t(degrees) * se
+    if se == 0:
+        low, high, method = value, value, "census" if not sample.rest.any() else "constant"
+    elif interval == "log" and value > 0:
+        low, high = value * math.exp(-half / value), value * math.exp(half / value)
+        method = "log"
+    else:
+        low, high, method = value - half, value + half, "t"
+    return Estimate(value, se, low, high, degrees, method, sample.count)
+
+
+def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
+    """Square root of the summed variance of the groups, and Satterthwaite's degrees of freedom.
+
+    Cochran 1977, (5.6) and (5.16). Units that are not in count as zeros: what varies is also how
+    many of a stratum are in.
+    """
+    weighted = sample.weight * residuals
+    drawn = sample.group_drawn.astype(np.float64)
+    groups = drawn.size
+    sums = np.bincount(sample.group, weighted, minlength=groups)
+    centred = weighted - (sums / np.maximum(drawn, 1))[sample.group]
+    squares = np.bincount(sample.group, centred**2, minlength=groups)
+    free = np.maximum(drawn - 1, 1)
+    parts = sample.rest * drawn / free * squares
+    parts[drawn < 2] = 0.0
+    variance = float(parts.sum())
+    # What is left of rounding in a constant is no spread.
+    if variance <= 1e-24 * float((weighted**2).sum()):
+        return 0.0, math.inf
+    return math.sqrt(variance), variance**2 / float((parts**2 / free).sum())
+
+
+def _distribution(sample: Sample, y: Floats) -> tuple[Floats, Floats]:
+    """Distinct values in order, and the weighted share of the population not above each."""
+    ordered, index = np.unique(y[sample.is_in], return_inverse=True)
+    weights = np.bincount(index, sample.weight[sample.is_in])
+    shares = np.cumsum(weights)
+    return ordered, shares / shares[-1]
+
+
+def _inverse(ordered: Floats, shares: Floats, level: float) -> float:
+    at = min(int(np.searchsorted(shares, level - 1e-12)), ordered.size - 1)
+    if abs(float(shares[at]) - level) < 1e-12 and at + 1 < ordered.size:
+        return float(ordered[at] + ordered[at + 1]) / 2
+    return float(ordered[at])
+
+
+def _placements(of: Sample, values: Floats, among: Sample, others: Floats) -> Floats:
+    """For each unit the weighted share of the other population below it, ties one half."""
+    ordered, shares = _distribution(among, others)
+    padded = np.concatenate([[0.0], shares])
+    below = padded[np.searchsorted(ordered, values, side="left")]
+    up_to = padded[np.searchsorted(ordered, values, side="right")]
+    return np.where(of.is_in, (below + up_to) / 2, 0.0)
+
+
+def _within_one(delta: float, se: float, degrees: float) -> tuple[float, float]:
+    if se == 0:
+        return delta, delta
+    if abs(delta) >= 1:
+        return max(-1.0, delta - _t(degrees) * se), min(1.0, delta + _t(degrees) * se)
+    middle, half = math.atanh(delta), _t(degrees) * se / (1 - delta**2)
+    return math.tanh(middle - half), math.tanh(middle + half)
+
+
+def _p_value(delta: float, se: float, degrees: float) -> float:
+    from scipy.stats import t
+
+    if se == 0:
+        return 1.0 if delta == 0 else 0.0
+    return float(2 * t.sf(abs(delta) / se, degrees))
+
+
+def _t(degrees: float) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, degrees))
+
+
+def _values(sample: Sample, values: ArrayLike) -> Floats:
+    array: NDArray[Any] = np.asarray(values)
+    if array.shape != sample.stratum.shape:
+        raise PermanentFailure(
+            f"{sample.stratum.size} units were drawn and {array.size} values given."
+        )
+    if not sample.count:
+        raise PermanentFailure(
+            "No unit of the sample belongs to what is asked about.",
+            "Draw more units, or ask about a larger part.",
+        )
+    try:
+        y = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise PermanentFailure("Numbers expected.") from error
+    unknown = int((~np.isfinite(y[sample.is_in])).sum())
+    if unknown:
+        raise PermanentFailure(
+            f"{unknown} values are unknown or infinite.",
+            "Estimate over the domain of units whose value is known, and report how many are not.",
+        )
+    return np.where(sample.is_in, y, 0.0)
+
+
+def _check_strata(drawn: Ints, frame: Ints, lonely: Lonely) -> None:
+    if (drawn > frame).any():
+        at = int(np.flatnonzero(drawn > frame)[0])
+        raise PermanentFailure(
+            f"Stratum {at} has {drawn[at]} units in the sample and {frame[at]} in the frame.",
+            "Give the frame the sample was drawn from.",
+        )
+    empty = np.flatnonzero((drawn == 0) & (frame > 0))
+    if empty.size:
+        raise PermanentFailure(
+            f"Stratum {int(empty[0])} has {frame[empty[0]]} units in the frame and none in the "
+            "sample: nothing can be said of them.",
+            "Draw from it, or join it with a neighbour.",
+        )
+    alone = np.flatnonzero((drawn == 1) & (frame > 1))
+    if alone.size and (lonely == "refuse" or np.count_nonzero(drawn) == 1):
+        raise PermanentFailure(
+            f"Stratum {int(alone[0])} has one unit in the sample of {frame[alone[0]]}: its "
+            "variance cannot be estimated.",
+            "Draw two of it at least, or collapse it with a neighbour.",
+        )
+
+
+def _collapsed(drawn: Ints, frame: Ints) -> Ints:
+    """Group of each stratum: those with one unit of several go with the stratum before (or after).
+
+    A stratum drawn whole has no variance to lend and is passed over where another is there.
+    """
+    group = np.arange(drawn.size)
+    alone = np.flatnonzero((drawn == 1) & (frame > 1))
+    lends = np.flatnonzero((drawn > 1) & (drawn < frame))
+    others = lends if lends.size else np.flatnonzero((drawn > 0) & (drawn == frame))
+    if not lends.size and alone.size > 1:
+        group[alone] = alone[0]
+    else:
+        for at in alone:
+            group[at] = others[np.argmin(np.abs(others - at))]
+    return group

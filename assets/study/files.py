@@ -1,0 +1,280 @@
+"""Samples of any table: a frame in a file, drawn to a file, estimated from there.
+
+Belongs here: reading frames and samples of Parquet or CSV, what a sample's file holds. Does not
+belong here: drawing and estimating (`draw`, `estimators`), and what is printed (the command line).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.study.allocation import Allocation, allocate
+from assets.study.draw import MEMORY_MEGABYTES, OUT, Draw, Survey, draw, survey, workshop
+from assets.study.estimators import Sample, sample_of
+from assets.study.intensity import feature_rows
+from assets.study.strata import BREAKS, CERTAIN, Strata
+from orchestration.failures import PermanentFailure
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+OURS = ("sample_stratum", "sample_frame_count", "sample_is_quota", "sample_weight",
+        "sample_random_number", "sample_outcome")  # fmt: skip
+NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
+           "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be drawn of a file.
+
+    Attributes:
+        unit: column with each row's id.
+        by: column with its size, of which strata are classes.
+        feature: column whose spread `neyman` follows; by default `by`.
+        reject: column with the reason why a row does not belong (null: it does), for a second
+            phase.
+        reference: a file with the column `by`, whose distribution `matched` follows.
+        least: drawn of each stratum that has so many.
+    """
+
+    unit: str
+    by: str
+    allocation: Allocation
+    size: int
+    seed: int = 0
+    feature: str | None = None
+    reject: str | None = None
+    reference: Path | None = None
+    breaks: tuple[int, ...] = BREAKS
+    take_all: Mapping[str, int] = field(default_factory=dict)
+    least: int = 2
+    memory_megabytes: int = MEMORY_MEGABYTES
+
+
+def draw_file(frame: Path, request: Request, out: Path) -> list[Row]:
+    """Draw a sample of a file into a file; returns a row for each stratum.
+
+    The file has the frame's columns of the rows drawn and those of `OURS`.
+
+    Raises:
+        PermanentFailure: a file cannot be read, a column is missing or not of numbers, an id is
+            missing or occurs twice, or the size is too small.
+    """
+    with workshop(request.memory_megabytes) as connection, _told(frame):
+        source = _source(frame)
+        _check(connection, source, request, frame)
+        strata = Strata(request.breaks, request.take_all)
+        sql = _frame(source, request, strata)
+        found = survey(connection, sql)
+        target = allocate(
+            request.allocation,
+            request.size,
+            found.frame_count,
+            deviation=found.deviation,
+            reference=_reference(connection, request, strata, found),
+            is_take_all=found.number == CERTAIN,
+            least=request.least,
+        )
+        made = draw(connection, sql, request.seed, found, target)
+        _write(connection, source, request, strata, made, out)
+    return _rows(strata, made)
+
+
+def estimate_file(sample: Path, value: str, by_bootstrap: bool = False) -> list[Row]:
+    """Mean, median, total and share of zeros of a column, as a sample's file tells them.
+
+    Raises:
+        PermanentFailure: the file cannot be read or is none that `draw_file` wrote, or the column
+            is missing or not of numbers.
+    """
+    with workshop() as connection, _told(sample):
+        source = _source(sample)
+        kinds = _kinds(connection, source)
+        missing = [name for name in (*OURS, value) if name not in kinds]
+        if missing:
+            raise PermanentFailure(
+                f"{sample} lacks the columns {', '.join(missing)}.",
+                "Give a file that osmoscope sample draw wrote, and one of its columns.",
+            )
+        _check_numeric(kinds, value)
+        table = connection.sql(
+            f"SELECT {', '.join(OURS)}, {_quoted(value)}::DOUBLE AS sample_value FROM {source}"
+        ).to_arrow_table()
+    if not table.num_rows:
+        raise PermanentFailure(f"{sample} has no rows.", "Draw a larger sample.")
+    labels, first, at = np.unique(
+        table["sample_stratum"].to_numpy(zero_copy_only=False),
+        return_index=True, return_inverse=True,
+    )  # fmt: skip
+    drawn: Sample = sample_of(
+        at,
+        table["sample_frame_count"].to_numpy()[first],
+        is_in=table["sample_outcome"].to_numpy(zero_copy_only=False) != OUT,
+        is_quota=table["sample_is_quota"].to_numpy(zero_copy_only=False)[first],
+        lonely="collapse",
+    )
+    values = table["sample_value"].to_numpy(zero_copy_only=False).astype(np.float64)
+    row = {"value": value, "strata": len(labels),
+           "frame_count": int(table["sample_frame_count"].to_numpy()[first].sum())}  # fmt: skip
+    blank = dict.fromkeys(("unweighted_value", "weighted_value", "standard_error", "low", "high",
+                           "method", "reason"))  # fmt: skip
+    return [{**blank, **one} for one in feature_rows(row, drawn, values, by_bootstrap)]
+
+
+def _frame(source: str, request: Request, strata: Strata) -> str:
+    value = _quoted(request.feature or request.by)
+    reason = f"{_quoted(request.reject)}::VARCHAR" if request.reject else "CAST(NULL AS VARCHAR)"
+    return (
+        f"SELECT {_quoted(request.unit)}::VARCHAR AS unit_key,"
+        f" {strata.sql(_quoted(request.by))} AS stratum_number, {value}::DOUBLE AS value,"
+        f" {reason} AS reason, true AS is_known FROM {source}"
+    )
+
+
+def _reference(
+    connection: "duckdb.DuckDBPyConnection", request: Request, strata: Strata, found: Survey
+) -> "np.ndarray[Any, np.dtype[np.int64]] | None":
+    if request.allocation != "matched":
+        return None
+    if request.reference is None:
+        raise PermanentFailure(
+            "A matched allocation needs a reference population.", "Give it with --reference FILE."
+        )
+    with _told(request.reference):
+        source = _source(request.reference)
+        for column in (request.by, *request.take_all):
+            _check_numeric(_kinds(connection, source), column)
+        counted = connection.execute(
+            f"SELECT {strata.sql(_quoted(request.by))}, count(*) FROM {source} GROUP BY ALL"
+        ).fetchall()
+    counts = {int(number): int(count) for number, count in counted}
+    return np.array([counts.get(number, 0) for number in found.number.tolist()], dtype=np.int64)
+
+
+def _check(
+    connection: "duckdb.DuckDBPyConnection", source: str, request: Request, frame: Path
+) -> None:
+    kinds = _kinds(connection, source)
+    named = [request.unit, request.by, request.feature, request.reject, *request.take_all]
+    missing = [name for name in named if name is not None and name not in kinds]
+    if missing:
+        raise PermanentFailure(
+            f"{frame} lacks the columns {', '.join(missing)}.",
+            f"Its columns are {', '.join(kinds)}.",
+        )
+    taken = [name for name in OURS if name in kinds]
+    if taken:
+        raise PermanentFailure(
+            f"{frame} has columns that a sample adds: {', '.join(taken)}.",
+            "Rename them, or draw from the frame and not from a sample.",
+        )
+    for name in (request.by, request.feature, *request.take_all):
+        if name is not None:
+            _check_numeric(kinds, name)
+
+
+def _check_numeric(kinds: Mapping[str, str], name: str) -> None:
+    if name not in kinds:
+        raise PermanentFailure(f"There is no column {name}.", f"Columns: {', '.join(kinds)}.")
+    if kinds[name].split("(")[0] not in NUMERIC:
+        raise PermanentFailure(
+            f"The column {name} holds {kinds[name]}, not numbers.", "Name a column of numbers."
+        )
+
+
+def _kinds(connection: "duckdb.DuckDBPyConnection", source: str) -> dict[str, str]:
+    found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    return {str(row[0]): str(row[1]) for row in found}
+
+
+def _write(
+    connection: "duckdb.DuckDBPyConnection",
+    source: str,
+    request: Request,
+    strata: Strata,
+    made: Draw,
+    out: Path,
+) -> None:
+    """The rows drawn with all columns of theirs, in the order of strata and random numbers."""
+    import pyarrow as pa
+
+    keys = made.members["unit_key"]
+    weight = made.sample().weight if made.members.num_rows else np.empty(0)
+    at = np.searchsorted(made.number, made.members["stratum_number"].to_numpy())
+    labels = np.array([strata.label(number) for number in made.number.tolist()], object)
+    connection.register("drawn", pa.table({
+        "unit_key": keys,
+        "place": np.arange(len(keys)),
+        "sample_stratum": pa.array(labels[at], pa.string()),
+        "sample_frame_count": made.frame_count[at],
+        "sample_is_quota": made.is_quota[at],
+        "sample_weight": weight,
+        "sample_random_number": made.members["random_number"],
+        "sample_outcome": made.members["outcome"],
+    }))  # fmt: skip
+    form = "(FORMAT parquet)" if out.suffix == ".parquet" else "(FORMAT csv, HEADER)"
+    columns = ", ".join(f"drawn.{name}" for name in OURS)
+    found = connection.execute(
+        f"COPY (SELECT frame.*, {columns} FROM {source} AS frame INNER JOIN drawn"
+        f" ON frame.{_quoted(request.unit)}::VARCHAR = drawn.unit_key ORDER BY drawn.place)"
+        f" TO {_literal(out)} {form}"
+    ).fetchall()
+    if found[0][0] != len(keys):
+        out.unlink()
+        raise PermanentFailure(
+            f"An id occurs more than once: {len(keys)} units were drawn and {found[0][0]} rows "
+            "have their ids.",
+            f"Name a column whose values are unique instead of {request.unit}.",
+        )
+
+
+def _rows(strata: Strata, made: Draw) -> list[Row]:
+    weight = made.sample().weight if made.members.num_rows else np.empty(0)
+    of = made.members["stratum_number"].to_numpy()
+    return [
+        {
+            "stratum": strata.label(number),
+            "frame_count": int(made.frame_count[at]),
+            "target_count": int(made.target_count[at]),
+            "drawn_count": int(made.drawn_count[at]),
+            "rejected_count": int(made.rejected_count[at]),
+            "sample_count": int(made.drawn_count[at] - made.rejected_count[at]),
+            "weight": float(weight[of == number].max(initial=0.0)) or None,
+        }
+        for at, number in enumerate(made.number.tolist())
+    ]
+
+
+def _source(path: Path) -> str:
+    if not path.is_file():
+        raise PermanentFailure(f"There is no file {path}.", "Check its path.")
+    reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
+    return f"{reader}({_literal(path)})"
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What DuckDB says of a file as a failure that names the file."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise PermanentFailure(
+            f"{path} cannot be used: {str(error).splitlines()[0]}",
+            "Give a Parquet file, or a CSV file with a header.",
+        ) from error

@@ -1,0 +1,290 @@
+"""Intensity of activity as the samples tell it: unweighted and design-weighted, with intervals.
+
+Belongs here: which features and statistics are estimated, and the rows of
+`mart_intensity_estimate`. Does not belong here: estimators (`estimators`), the samples (`sample`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.study import estimators
+from assets.study.comparison import FEATURES, PLATFORM_NAMES, STUDIED, Basis, choose_basis
+from assets.study.draw import OUT
+from assets.study.estimators import Estimate, Floats, Sample, sample_of
+from assets.study.resampling import bootstrap_mean
+from assets.study.sample import MEMBER, STRATUM
+from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
+from orchestration.failures import PermanentFailure
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from orchestration.settings import StudySettings
+
+Row = dict[str, Any]
+STATISTICS = ("mean", "median", "total", "zero_share")
+# From this share on of one repository in a total, the interval is told to be too narrow.
+TAIL_SHARE = 0.05
+
+ESTIMATE = StudyTable(
+    "marts.mart_intensity_estimate",
+    "One row per study, design, platform, feature and statistic: the sample's figure and what it"
+    " says of the frame.",
+    (
+        ("study", "VARCHAR NOT NULL", "Name of the study configuration."),
+        ("design", "VARCHAR NOT NULL", "Allocation of the sample."),
+        ("platform", "VARCHAR NOT NULL", "github or huggingface."),
+        ("feature", "VARCHAR NOT NULL", "commits, discussions (GitHub: issues) or stars (likes)."),
+        ("statistic", "VARCHAR NOT NULL", "mean, median, total or zero_share."),
+        ("basis", "VARCHAR", "flow (events over the covered days) or stock (what the API says)."),
+        ("unweighted_value", "DOUBLE", "Of the sample as it is, as the published study compares."),
+        ("weighted_value", "DOUBLE", "Estimate for all repositories of the frame that belong."),
+        ("standard_error", "DOUBLE", "Of the weighted value, under the design; 0: a census."),
+        ("low", "DOUBLE", "Lower end of the interval of 95 % around the weighted value."),
+        ("high", "DOUBLE", "Upper end."),
+        ("method", "VARCHAR", "How the interval was made; see docs/sampling.md."),
+        ("sample_count", "BIGINT NOT NULL", "Repositories of the sample with a known value (n)."),
+        ("unknown_count", "BIGINT NOT NULL", "Repositories of the sample without one."),
+        ("frame_count", "BIGINT NOT NULL", "Repositories of the frame (N)."),
+        ("estimated_count", "DOUBLE NOT NULL", "Of these, estimated to belong."),
+        ("status", "VARCHAR NOT NULL", "measured or not_measurable."),
+        ("reason", "VARCHAR", "Why not measurable, or what limits the reading; null: neither."),
+    ),
+)
+
+
+def estimate_intensity(warehouse_path: Path, study: "StudySettings") -> list[Row]:
+    """Estimate every feature of every sample of the study and keep it; returns the rows.
+
+    Raises:
+        PermanentFailure: the samples were not drawn, or the mart is missing.
+        TransientFailure: another process has the warehouse open.
+    """
+    rows: list[Row] = []
+    with open_warehouse(warehouse_path, read_only=True) as connection:
+        bases = {platform: _bases(connection, platform) for platform in PLATFORM_NAMES}
+        for design in study.sample.designs:
+            for platform in PLATFORM_NAMES:
+                strata = _strata(connection, study.name, design, platform)
+                drawn = _units(connection, study.name, design, platform)
+                which = {"study": study.name, "design": design, "platform": platform}
+                rows += _platform_rows(which, bases[platform], strata, drawn)
+    replace_study(warehouse_path, study.name, [(ESTIMATE, table_of(ESTIMATE, rows))])
+    return rows
+
+
+def responding(sample: Sample, is_known: NDArray[np.bool_]) -> Sample:
+    """The sample less the units whose value is not known; the others stand for all.
+
+    Within a stratum those that did not answer are taken to be like those that did: these are a
+    sample of the stratum that is smaller, so that also of a stratum taken whole something is left
+    unknown. Strata in which nobody did are not stood for by anyone.
+
+    Args:
+        is_known: (n,) whether a unit's value is known.
+
+    Returns:
+        The sample of the units that are known or not in, in their order.
+    """
+    keep = is_known | ~sample.is_in
+    strata = int(sample.stratum.max()) + 1 if sample.stratum.size else 0
+    asked = np.bincount(sample.stratum[sample.is_in], minlength=strata)
+    answered = np.bincount(sample.stratum[sample.is_in & is_known], minlength=strata)
+    raised = np.divide(asked, answered, out=np.zeros(strata), where=answered > 0)
+    return replace(
+        sample,
+        stratum=sample.stratum[keep],
+        is_in=sample.is_in[keep],
+        weight=(sample.weight * raised[sample.stratum])[keep],
+        group=sample.group[keep],
+        group_drawn=np.bincount(sample.group[keep], minlength=sample.group_drawn.size),
+    )
+
+
+def _platform_rows(
+    which: Row,
+    bases: Mapping[str, Basis | None],
+    strata: "pa.Table",
+    drawn: "pa.Table",
+) -> list[Row]:
+    frame_count = int(sum(strata["frame_count"].to_pylist()))
+    left_out = sum(row["frame_count"] for row in strata.to_pylist() if not row["drawn_count"])
+    rows = []
+    for feature in FEATURES:
+        blank = {"basis": bases[feature], "frame_count": frame_count}
+        row = {**dict.fromkeys(ESTIMATE.column_names), **which, "feature": feature, **blank}
+        if bases[feature] is None or drawn.num_rows == 0:
+            reason = f"{PLATFORM_NAMES[which['platform']]}: {feature} unknown for all repositories"
+            rows += _unmeasured(row, reason, drawn)
+            continue
+        values = drawn[f"{feature}_{bases[feature]}"].to_numpy(zero_copy_only=False)
+        found = feature_rows(row, _sample(strata, drawn), values.astype(np.float64))
+        rows += [{**one, "reason": _told(one["reason"], left_out)} for one in found]
+    return rows
+
+
+def _told(reason: str | None, left_out: int) -> str | None:
+    """What limits the reading, with the strata that no one stands for."""
+    text = f"{left_out} repositories lie in strata of which nothing is drawn and are left out"
+    return _both(reason, text if left_out else None)
+
+
+def feature_rows(row: Row, sample: Sample, values: Floats, by_bootstrap: bool = False) -> list[Row]:
+    """Every statistic of one feature.
+
+    Args:
+        row: what all rows have in common.
+        values: (n,) of the units of the sample; NaN where not known.
+        by_bootstrap: whether the interval of the mean is the studentised bootstrap's.
+    """
+    known = np.isfinite(values)
+    told, values = responding(sample, known), values[known | ~sample.is_in]
+    whole, covered = float(sample.weight.sum()), float(told.weight.sum())
+    counts = {"sample_count": told.count, "unknown_count": sample.count - told.count,
+              "estimated_count": whole}  # fmt: skip
+    if not told.count:
+        reason = "unknown for all repositories of the sample"
+        return [{**row, **counts, "statistic": one, "status": "not_measurable", "reason": reason}
+                for one in STATISTICS]  # fmt: skip
+    lacking = max(0.0, 1 - covered / whole)
+    limits = _limits(sample.count - told.count, lacking)
+    tail = _tail(told, values)
+    plain = values[told.is_in]
+    unweighted = {"mean": plain.mean(), "median": np.median(plain), "total": plain.sum(),
+                  "zero_share": (plain == 0).mean()}  # fmt: skip
+    rows = []
+    for statistic in STATISTICS:
+        if statistic == "total" and lacking > 1e-9:
+            why = f"{limits}: a total of all is not known"
+            rows.append({**row, **counts, "statistic": statistic, "status": "not_measurable",
+                         "reason": why})  # fmt: skip
+            continue
+        found = _estimated(statistic, told, np.where(told.is_in, values, 0.0), by_bootstrap)
+        rows.append({
+            **row, **counts, "statistic": statistic,
+            "unweighted_value": float(unweighted[statistic]), "weighted_value": found.value,
+            "standard_error": found.standard_error, "low": found.low, "high": found.high,
+            "method": found.method, "status": "measured",
+            "reason": _both(limits, tail if statistic in ("mean", "total") else None),
+        })  # fmt: skip
+    return rows
+
+
+def _tail(sample: Sample, values: Floats) -> str | None:
+    """A warning where one unit that stands for others carries much of the total.
+
+    Where it does, units like it were missed, and what was not drawn does not widen an interval.
+    """
+    parts = sample.weight * np.where(sample.is_in, np.abs(values), 0.0)
+    share = float(np.max(parts, where=sample.weight > 1, initial=0.0)) / max(parts.sum(), 1e-300)
+    if share < TAIL_SHARE:
+        return None
+    return f"one repository carries {share:.0%} of the total: the interval is too narrow"
+
+
+def _both(first: str | None, second: str | None) -> str | None:
+    return "; ".join(text for text in (first, second) if text) or None
+
+
+def _estimated(statistic: str, sample: Sample, values: Floats, by_bootstrap: bool) -> Estimate:
+    if statistic == "median":
+        return estimators.quantile(sample, values)
+    if statistic == "zero_share":
+        return estimators.share(sample, values == 0)
+    if statistic == "total":
+        return estimators.total(sample, values, "log")
+    if by_bootstrap:
+        return bootstrap_mean(sample, values)
+    return estimators.mean(sample, values, "log")
+
+
+def _limits(unknown: int, lacking: float) -> str | None:
+    if not unknown:
+        return None
+    text = f"{unknown} repositories of the sample have no known value and are taken to be like " \
+        "the others of their stratum"  # fmt: skip
+    if lacking > 1e-9:
+        return f"{text}; strata with {lacking:.1%} of the repositories have none that is known"
+    return text
+
+
+def _unmeasured(row: Row, reason: str, drawn: "pa.Table") -> list[Row]:
+    inside = drawn.num_rows - drawn["outcome"].to_pylist().count(OUT)
+    weight = float(sum(one for one in drawn["weight"].to_pylist() if one is not None))
+    told = {"sample_count": 0, "unknown_count": inside, "estimated_count": weight}
+    return [{**row, **told, "statistic": statistic, "status": "not_measurable", "reason": reason}
+            for statistic in STATISTICS]  # fmt: skip
+
+
+def _sample(strata: "pa.Table", drawn: "pa.Table") -> Sample:
+    """The sample as its tables have it."""
+    covered = [row for row in strata.to_pylist() if row["drawn_count"]]
+    index = {row["stratum"]: at for at, row in enumerate(covered)}
+    frame = [row["frame_count"] for row in covered]
+    quota = [row["sampling_rate"] is None and row["drawn_count"] < row["frame_count"]
+             for row in covered]  # fmt: skip
+    return sample_of(
+        [index[stratum] for stratum in drawn["stratum"].to_pylist()],
+        frame,
+        is_in=[outcome != OUT for outcome in drawn["outcome"].to_pylist()],
+        is_quota=quota,
+        lonely="collapse",
+    )
+
+
+def _bases(connection: "duckdb.DuckDBPyConnection", platform: str) -> dict[str, Basis | None]:
+    """The basis of each feature, the one that the platforms are compared on."""
+    counts = ", ".join(f"count({columns['stock']}), count({columns['flow']})"
+                       for columns in FEATURES.values())  # fmt: skip
+    found = connection.execute(
+        f"SELECT count(*), {counts} FROM marts.mart_repository_activity"
+        f" WHERE platform = $platform AND {STUDIED}",
+        {"platform": platform},
+    ).fetchall()[0]
+    return {feature: choose_basis(found[0], found[1 + 2 * at], found[2 + 2 * at])
+            for at, feature in enumerate(FEATURES)}  # fmt: skip
+
+
+def _strata(
+    connection: "duckdb.DuckDBPyConnection", study: str, design: str, platform: str
+) -> "pa.Table":
+    return _selected(
+        connection,
+        f"SELECT stratum, frame_count, drawn_count, sampling_rate FROM {STRATUM.name}"
+        f" {_where(study, design, platform)} ORDER BY stratum_number",
+    )
+
+
+def _units(
+    connection: "duckdb.DuckDBPyConnection", study: str, design: str, platform: str
+) -> "pa.Table":
+    columns = ", ".join(
+        f"activity.{column}::DOUBLE AS {feature}_{basis}"
+        for feature, columns in FEATURES.items()
+        for basis, column in columns.items()
+    )
+    return _selected(
+        connection,
+        f"SELECT stratum, outcome, weight, {columns} FROM {MEMBER.name} AS member"
+        " LEFT JOIN marts.mart_repository_activity AS activity USING (repository_key)"
+        f" {_where(study, design, platform, 'member.')} ORDER BY stratum, place",
+    )
+
+
+def _where(study: str, design: str, platform: str, table: str = "") -> str:
+    """The names are validated settings: letters, digits and underscores."""
+    for text in (study, design, platform):
+        if not text.isidentifier():
+            raise PermanentFailure("The name of a study has letters, digits and underscores only.")
+    return (f"WHERE {table}study = '{study}' AND {table}design = '{design}'"
+            f" AND {table}platform = '{platform}'")  # fmt: skip
+
+
+def _selected(connection: "duckdb.DuckDBPyConnection", sql: str) -> "pa.Table":
+    return connection.sql(sql).to_arrow_table()

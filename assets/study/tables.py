@@ -1,0 +1,163 @@
+"""Tables of the study in the warehouse: made with their documentation, replaced a study at a time.
+
+Belongs here: making a table with comments, replacing rows in one transaction, opening the
+warehouse. Does not belong here: which tables there are and what they hold.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.failures import PermanentFailure, TransientFailure
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table's name, grain and columns: the one source of the table, its comments and the UI.
+
+    Attributes:
+        name: with schema.
+        comment: one sentence with the grain.
+        columns: name, DuckDB type, documentation.
+    """
+
+    name: str
+    comment: str
+    columns: tuple[tuple[str, str, str], ...]
+
+    @property
+    def column_names(self) -> list[str]:
+        return [name for name, _, _ in self.columns]
+
+
+def replace_study(
+    warehouse_path: Path, study: str, tables: Sequence[tuple[StudyTable, "pa.Table"]]
+) -> None:
+    """Replace one study's rows of several tables, in one transaction.
+
+    Tables are made when absent; rows of other studies stay.
+
+    Raises:
+        PermanentFailure: a table there has other columns, or rows have.
+        TransientFailure: another process has the warehouse open.
+    """
+    with open_warehouse(warehouse_path, read_only=False) as connection:
+        connection.begin()
+        for table, rows in tables:
+            if set(rows.column_names) != set(table.column_names):
+                raise PermanentFailure(f"Rows do not have exactly the columns of {table.name}.")
+            make_table(connection, table)
+            connection.execute(f"DELETE FROM {table.name} WHERE study = $study", {"study": study})
+            connection.register("new_rows", rows)
+            names = ", ".join(table.column_names)
+            connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM new_rows")
+            connection.unregister("new_rows")
+        connection.commit()
+
+
+def table_of(table: StudyTable, rows: Sequence[Mapping[str, Any]]) -> "pa.Table":
+    """Rows as an Arrow table with the types of a study table; lacking columns are null."""
+    import pyarrow as pa
+
+    kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(),
+             "BOOLEAN": pa.bool_(), "INTEGER": pa.int32()}  # fmt: skip
+    schema = pa.schema([(name, kinds[kind.split()[0]]) for name, kind, _ in table.columns])
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def make_table(connection: "duckdb.DuckDBPyConnection", table: StudyTable) -> None:
+    """Make a table with its comments where it is absent.
+
+    Raises:
+        PermanentFailure: it is there with other columns.
+    """
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.name.split('.')[0]}")
+    declared = ", ".join(f"{name} {kind}" for name, kind, _ in table.columns)
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} ({declared})")
+    found = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {table.name}").fetchall()]
+    if found != [(name, kind.removesuffix(" NOT NULL")) for name, kind, _ in table.columns]:
+        raise PermanentFailure(
+            f"{table.name} has the columns of another version.",
+            f"Drop {table.name} and run the study again: it is recomputed from the marts.",
+        )
+    # COMMENT takes no parameters; the texts are constants of this project.
+    connection.execute(f"COMMENT ON TABLE {table.name} IS {_quoted(table.comment)}")
+    for name, _, text in table.columns:
+        connection.execute(f"COMMENT ON COLUMN {table.name}.{name} IS {_quoted(text)}")
+
+
+@contextmanager
+def open_warehouse(path: Path, read_only: bool) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """The warehouse, closed whatever happens (closing rolls an open transaction back).
+
+    Raises:
+        PermanentFailure: there is none, or it lacks a table.
+        TransientFailure: another process has it open.
+    """
+    import duckdb
+
+    _check_there(path)
+    try:
+        connection = duckdb.connect(str(path), read_only=read_only)
+    except duckdb.IOException as error:
+        raise _in_use(path, error) from error
+    with connection, told():
+        yield connection
+
+
+@contextmanager
+def attached(
+    connection: "duckdb.DuckDBPyConnection", path: Path
+) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A connection that sees the warehouse, read-only, as `warehouse`.
+
+    Raises:
+        PermanentFailure: there is none, or it lacks a table.
+        TransientFailure: another process has it open.
+    """
+    import duckdb
+
+    _check_there(path)
+    try:
+        connection.execute("ATTACH $path AS warehouse (READ_ONLY)", {"path": str(path)})
+    except duckdb.IOException as error:
+        raise _in_use(path, error) from error
+    with told():
+        yield connection
+    connection.execute("DETACH warehouse")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """A missing table as a failure with its remedy."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise PermanentFailure(
+            f"The warehouse is not as expected: {str(error).splitlines()[0]}",
+            "Build the dbt models of this version first.",
+        ) from error
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise PermanentFailure(f"There is no warehouse at {path}.", "Build the dbt models first.")
+
+
+def _in_use(path: Path, error: Exception) -> TransientFailure:
+    return TransientFailure(
+        f"The warehouse {path} cannot be opened: {str(error).splitlines()[0]}",
+        "Wait until the other process has closed it.",
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

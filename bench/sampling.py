@@ -1,0 +1,440 @@
+"""How fast a frame is sampled, in how much memory, and how often intervals hold what they state.
+
+Belongs here: generated frames, seconds and peak memory of draws and of their alternatives, and the
+coverage of estimates over many draws of a twin's world. Does not belong here: drawing and
+estimating (assets.study).
+
+    python -m bench.sampling [--only scale|coverage] [--rows 50000000] [--draws 500] [--json]
+    python -m bench.sampling --only scale --rows 400000000 --allocation paper --no-alternative
+
+`scale` writes a frame as Parquet (about 8 bytes a row), reads it in processes of their own, and
+removes it. `coverage` draws as many samples as `--draws` says, each with a seed of its own.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MEGABYTE = 1_000_000
+# Largest peak of a draw, in megabytes: the promise is 8 GB for 400 million repositories.
+MEMORY_BOUND = 8_000
+LIMIT_MEGABYTES = 2_000
+# The published study's sample over its frame.
+SHARE = 1_428_792 / 437_636_881
+CHUNK = 50_000_000
+REPLICATES = 199
+# Features of which an earlier observation is known of everyone.
+KNOWN = ("commits", "discussions", "stars")
+ALLOCATIONS = ("paper", "proportional", "neyman", "matched")
+Row = dict[str, Any]
+
+
+def main() -> int:
+    """Measure; the exit code is 1 only where `--check` is given and a bound is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sampling", description=__doc__)
+    parser.add_argument("--only", choices=["scale", "coverage"], help="one of the two")
+    parser.add_argument("--rows", type=int, default=CHUNK, help="units of the generated frame")
+    parser.add_argument("--draws", type=int, default=500, help="draws of the coverage")
+    parser.add_argument(
+        "--allocation", action="append", choices=ALLOCATIONS, help="by default all of them"
+    )
+    parser.add_argument("--no-alternative", action="store_true", help="leave the window out")
+    parser.add_argument("--folder", type=Path, help="where the frame is written")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    parser.add_argument("--check", action="store_true", help="fail where a bound is missed")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(child(*options.child)))
+        return 0
+    report: Row = {}
+    if options.only != "coverage":
+        with tempfile.TemporaryDirectory(prefix="osmoscope-bench-", dir=options.folder) as folder:
+            chosen = options.allocation or ALLOCATIONS
+            report["scale"] = scale(Path(folder), options.rows, chosen, not options.no_alternative)
+    if options.only != "scale":
+        report["coverage"] = list(coverage(options.draws))
+    print(json.dumps(report, indent=1) if options.json else as_text(report))
+    return 1 if options.check and not is_met(report) else 0
+
+
+# ---------------------------------------------------------------- scale
+
+
+def scale(folder: Path, rows: int, allocations: Sequence[str], with_alternative: bool) -> Row:
+    """A frame generated, surveyed and drawn from; the same of the alternatives."""
+    frame = folder / "frame.parquet"
+    started = time.perf_counter()
+    made = run_child("generate", frame, rows)
+    found: Row = {
+        "rows": rows,
+        "size": round(rows * SHARE),
+        "generate_seconds": time.perf_counter() - started,
+        "frame_megabytes": sum(file.stat().st_size for file in folder.iterdir()) / MEGABYTE,
+        "generate_megabytes": made["peak_megabytes"],
+        "runs": [run_child("count", frame, rows), run_child("number", frame, rows)],
+    }
+    for allocation in allocations:
+        found["runs"].append(run_child(allocation, frame, rows))
+    if with_alternative:
+        found["runs"].append(run_child("window", frame, rows))
+    plain = found["runs"][0]["seconds"]
+    for run in found["runs"]:
+        run["over_count"] = run["seconds"] / plain
+    found["is_same_as_brute_force"] = is_same_as_brute_force()
+    return found
+
+
+def run_child(what: str, frame: Path, rows: int) -> Row:
+    """One measurement in a process of its own, whose peak memory is its own."""
+    command = [sys.executable, "-m", "bench.sampling", "--child", what, str(frame), str(rows)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: Row = json.loads(done.stdout)
+    return found
+
+
+def child(what: str, frame: str, rows: str) -> Row:
+    """Seconds and peak memory of one thing done with the frame."""
+    from assets.study.draw import workshop
+
+    size = round(int(rows) * SHARE)
+    started = time.perf_counter()
+    with workshop(LIMIT_MEGABYTES, Path(frame).parent) as connection:
+        if what == "generate":
+            told = generate(connection, Path(frame), int(rows))
+        elif what == "count":
+            told = counted(connection, frame)
+        elif what == "number":
+            told = numbered(connection, frame)
+        elif what == "window":
+            told = windowed(connection, frame, size)
+        else:
+            told = drawn(connection, frame, what, size)
+    return {"what": what, "seconds": time.perf_counter() - started, **told,
+            "peak_megabytes": peak_megabytes()}  # fmt: skip
+
+
+def peak_megabytes() -> float:
+    """Largest resident memory of this process (Linux).
+
+    `ru_maxrss` of a process begins with its parent's at the fork; this figure does not.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / MEGABYTE
+    raise RuntimeError("no peak memory")
+
+
+def generate(connection: Any, frame: Path, rows: int) -> Row:
+    """Repositories as GitHub has them: most without a star, a tail of 1.1, a seventh too old."""
+    for number, first in enumerate(range(0, rows, CHUNK)):
+        part = frame.with_name(f"{frame.stem}-{number}.parquet")
+        last = min(rows, first + CHUNK)
+        connection.execute(
+            f"""
+            COPY (
+                SELECT
+                    range AS id,
+                    CASE WHEN hash(range, 1) % 100 < 85 THEN 0
+                        ELSE least(400000, floor(pow(1 - (hash(range, 2) % 1000000) / 1000000.0,
+                            -1 / 1.1)))::INTEGER END AS stars,
+                    floor(exp(3 * sqrt(-2 * ln((hash(range, 3) % 999999 + 1) / 1000000.0))
+                        * cos(6.283 * (hash(range, 4) % 1000000) / 1000000.0)))::INTEGER AS pushes,
+                    DATE '2009-01-01' + (hash(range, 5) % 6200)::INTEGER AS created_on
+                FROM range({first}, {last})
+            ) TO '{part}' (FORMAT parquet)
+            """
+        ).fetchall()
+    return {}
+
+
+def source(frame: str) -> str:
+    """The frame's parts as a relation."""
+    return f"read_parquet('{frame.removesuffix('.parquet')}-*.parquet')"
+
+
+def frame_sql(frame: str) -> str:
+    """The frame as drawing wants it: made before 2016 is known and rejects."""
+    from assets.study.strata import Strata
+
+    return (
+        "SELECT 'github:repository:' || id AS unit_key,"
+        f" {Strata().sql('stars')} AS stratum_number, pushes::DOUBLE AS value,"
+        " CASE WHEN created_on < DATE '2016-01-01' THEN 'created_before_start' END AS reason,"
+        f" true AS is_known FROM {source(frame)}"
+    )
+
+
+def counted(connection: Any, frame: str) -> Row:
+    """The least that reading the strata costs."""
+    found = connection.execute(
+        f"SELECT stratum_number, count(*) FROM ({frame_sql(frame)}) GROUP BY ALL"
+    ).fetchall()
+    return {"units": sum(row[1] for row in found)}
+
+
+def numbered(connection: Any, frame: str) -> Row:
+    """The same with a random number for each unit."""
+    from assets.study.draw import number_sql
+
+    found = connection.execute(
+        f"SELECT stratum_number, count(*), max({number_sql(1)}) FROM ({frame_sql(frame)})"
+        " GROUP BY ALL"
+    ).fetchall()
+    return {"units": sum(row[1] for row in found)}
+
+
+def drawn(connection: Any, frame: str, allocation: str, size: int) -> Row:
+    """Survey and draw, as the study does it."""
+    from assets.study.allocation import allocate
+    from assets.study.draw import draw_by
+
+    sql = frame_sql(frame)
+    _, made = draw_by(
+        connection,
+        sql,
+        1,
+        lambda found: allocate(
+            allocation,  # type: ignore[arg-type]
+            size,
+            found.frame_count,
+            deviation=found.deviation,
+            # The Hub's likes: far fewer above none.
+            reference=(found.frame_count / (1.0 + np.arange(found.number.size)) ** 2),
+        ),
+    )
+    return {"units": made.members.num_rows, "rejected": int(made.rejected_count.sum())}
+
+
+def windowed(connection: Any, frame: str, size: int) -> Row:
+    """The alternative: number every unit within its stratum and keep the first ones."""
+    from assets.study.allocation import allocate
+    from assets.study.draw import number_sql
+
+    sql = frame_sql(frame)
+    strata = connection.execute(
+        f"SELECT stratum_number, count(*) FROM ({sql}) GROUP BY ALL ORDER BY 1"
+    ).fetchall()
+    wanted = allocate("paper", size, [row[1] for row in strata])
+    cuts = ", ".join(f"({row[0]}, {n})" for row, n in zip(strata, wanted.tolist(), strict=True))
+    found = connection.execute(
+        f"""
+        SELECT count(*) FROM (
+            SELECT stratum_number, unit_key, row_number() OVER (
+                PARTITION BY stratum_number ORDER BY {number_sql(1)}
+            ) AS place
+            FROM ({sql}) WHERE reason IS NULL
+        ) INNER JOIN (VALUES {cuts}) AS cuts(stratum_number, wanted) USING (stratum_number)
+        WHERE place <= wanted
+        """
+    ).fetchall()
+    return {"units": found[0][0]}
+
+
+def is_same_as_brute_force(rows: int = 200_000) -> bool:
+    """Whether the draw of a smaller frame is what sorting all of it in Python gives."""
+    from assets.study.draw import random_number, survey, workshop
+
+    with tempfile.TemporaryDirectory(prefix="osmoscope-bench-") as folder, workshop() as connection:
+        frame = Path(folder) / "frame.parquet"
+        generate(connection, frame, rows)
+        sql = frame_sql(str(frame))
+        units = connection.execute(f"SELECT * FROM ({sql})").fetchall()
+        for allocation in ("paper", "proportional", "neyman"):
+            found = survey(connection, sql)
+            from assets.study.allocation import allocate
+            from assets.study.draw import draw
+
+            target = allocate(allocation, 5000, found.frame_count, deviation=found.deviation)  # type: ignore[arg-type]
+            made = draw(connection, sql, 1, found, target)
+            wanted = dict(zip(found.number.tolist(), target.tolist(), strict=True))
+            expected = []
+            for key, stratum, _, reason, _ in sorted(
+                units, key=lambda unit: (unit[1], random_number(1, unit[0]), unit[0])
+            ):
+                if wanted[stratum] > 0:
+                    expected.append(key)
+                    wanted[stratum] -= reason is None
+            if made.members["unit_key"].to_pylist() != expected:
+                return False
+    return True
+
+
+# ---------------------------------------------------------------- coverage
+
+
+def coverage(draws: int) -> Iterator[Row]:
+    """How often intervals of 95 % hold the frame's value, by design, feature and method.
+
+    The world is the twin's of 100,000 GitHub repositories, a seventh of them made before 2016 and
+    rejected when drawn. `stars` is a design by stars alone; `known sizes` also takes all whose
+    value of an earlier observation (0.6 to 1 times today's, drawn once) is among the largest 1.5 %
+    of a feature.
+    """
+    population = world()
+    for name, least, size in (("known sizes", 30, 8_000), ("stars", 30, 4_000)):
+        yield from covered(population, name, least, size, draws)
+
+
+def world() -> Row:
+    """Repositories of a twin's world as arrays."""
+    from datetime import date
+
+    from twin.world import YEAR_2016, build_world
+
+    r = build_world("large", 1, date(2025, 10, 6)).repositories
+    now = int(r.created_at.max())
+    months = np.maximum(1.0, (now - r.created_at) / 2_629_800)
+    features = {
+        "commits": r.commit_stock.astype(float),
+        "discussions": r.issue_stock.astype(float),
+        "stars": r.star_stock.astype(float),
+        "commits a month of life": r.commit_stock / months,
+    }
+    rng = np.random.default_rng(1)
+    earlier = {name: np.floor(values * rng.uniform(0.6, 1.0, values.size))
+               for name, values in features.items()}  # fmt: skip
+    large = np.zeros(r.id.size, bool)
+    for name in KNOWN:
+        large |= earlier[name] >= np.quantile(earlier[name], 0.985)
+    return {"id": r.id, "size": r.star_stock, "is_in": r.created_at >= YEAR_2016,
+            "features": features, "is_large": large}  # fmt: skip
+
+
+def covered(population: Row, name: str, least: int, size: int, draws: int) -> Iterator[Row]:
+    """Coverage under one design, by feature, statistic and method."""
+    import pyarrow as pa
+
+    from assets.study.allocation import allocate
+    from assets.study.draw import draw_by, workshop
+    from assets.study.strata import Strata
+
+    strata = Strata(take_all={"large": 1} if name == "known sizes" else {})
+    keys = np.array([f"github:repository:{one}" for one in population["id"].tolist()])
+    place = {key: at for at, key in enumerate(keys.tolist())}
+    truths = dict(true_values(population))
+    hits: dict[tuple[str, str, str], list[Any]] = {key: [] for key in truths}
+    with workshop() as connection:
+        connection.register("frame", pa.table({
+            "unit_key": keys, "size": population["size"],
+            "large": population["is_large"].astype(np.int64),
+            "reason": pa.array(np.where(population["is_in"], None, "created_before_start"),
+                               pa.string()),
+        }))  # fmt: skip
+        sql = (f"SELECT unit_key, {strata.sql()} AS stratum_number, 0.0 AS value, reason,"
+               " true AS is_known FROM frame")  # fmt: skip
+        for seed in range(draws):
+            _, made = draw_by(
+                connection, sql, seed,
+                lambda found: allocate("proportional", size, found.frame_count, least=least,
+                                       is_take_all=found.number == -1),
+            )  # fmt: skip
+            at = np.array([place[key] for key in made.members["unit_key"].to_pylist()])
+            # The bootstrap is for where nothing is known of the tail; it takes most of the time.
+            replicates = REPLICATES if name == "stars" else 0
+            for key, found in estimates(made.sample(), population, at, seed, replicates):
+                hits[key].append((found.value, found.low, found.high, found.standard_error))
+    for key, found in hits.items():
+        if not found:
+            continue
+        values = np.array(found)
+        truth = truths[key]
+        held = (values[:, 1] <= truth) & (truth <= values[:, 2])
+        spread = float(values[:, 0].std())
+        spread = 0.0 if spread < 1e-12 * abs(truth) else spread
+        feature, statistic, method = key
+        yield {
+            "design": name, "feature": feature, "statistic": statistic, "method": method,
+            "coverage": float(held.mean()),
+            "bias": float(values[:, 0].mean() / truth - 1) if truth else 0.0,
+            "error_ratio": float(values[:, 3].mean() / spread) if spread else None,
+            "draws": draws,
+        }  # fmt: skip
+
+
+def true_values(population: Row) -> Iterator[tuple[tuple[str, str, str], float]]:
+    """What the frame's repositories that belong have in truth."""
+    for feature, values in population["features"].items():
+        y = values[population["is_in"]]
+        for method in ("t", "log", "bootstrap_t"):
+            yield (feature, "mean", method), float(y.mean())
+        yield (feature, "log mean", "t"), float(np.log1p(y).mean())
+        yield (feature, "median", "woodruff"), float(np.median(y))
+        yield (feature, "total", "log"), float(y.sum())
+        if (y == 0).mean() > 0.01:
+            yield (feature, "zero share", "wilson"), float((y == 0).mean())
+
+
+def estimates(
+    sample: Any, population: Row, at: Any, seed: int, replicates: int
+) -> Iterator[tuple[tuple[str, str, str], Any]]:
+    """The same as a sample tells it."""
+    from assets.study import estimators
+    from assets.study.resampling import bootstrap_mean
+
+    for feature, values in population["features"].items():
+        y = values[at]
+        yield (feature, "mean", "t"), estimators.mean(sample, y)
+        yield (feature, "mean", "log"), estimators.mean(sample, y, "log")
+        if replicates:
+            resampled = bootstrap_mean(sample, y, seed=seed, replicates=replicates)
+            yield (feature, "mean", "bootstrap_t"), resampled
+        yield (feature, "log mean", "t"), estimators.mean(sample, np.log1p(y))
+        yield (feature, "median", "woodruff"), estimators.quantile(sample, y)
+        yield (feature, "total", "log"), estimators.total(sample, y, "log")
+        if (values[population["is_in"]] == 0).mean() > 0.01:
+            yield (feature, "zero share", "wilson"), estimators.share(sample, y == 0)
+
+
+def is_met(report: Row) -> bool:
+    """Memory of draws within bounds, the draw as by brute force, coverage where it is promised."""
+    bounds = []
+    if "scale" in report:
+        runs = [run for run in report["scale"]["runs"] if run["what"] in ALLOCATIONS]
+        bounds += [run["peak_megabytes"] <= MEMORY_BOUND for run in runs]
+        bounds.append(report["scale"]["is_same_as_brute_force"])
+    for row in report.get("coverage", []):
+        # Medians of counts cover more, and a tail that take_all does not know less: see
+        # docs/sampling.md.
+        is_known = row["design"] == "known sizes" and row["feature"] in KNOWN
+        if is_known and row["statistic"] != "median":
+            bounds.append(0.93 <= row["coverage"] <= 0.97)
+    return all(bounds)
+
+
+def as_text(report: Row) -> str:
+    """The figures as lines."""
+    lines = [f"{os.cpu_count()} processors, DuckDB limited to {LIMIT_MEGABYTES} MB"]
+    if "scale" in report:
+        found = report["scale"]
+        lines.append(
+            f"frame of {found['rows']:,} in {found['frame_megabytes']:,.0f} MB, written in "
+            f"{found['generate_seconds']:.0f} s; samples of {found['size']:,}; as by brute force "
+            f"on 200,000: {'yes' if found['is_same_as_brute_force'] else 'NO'}"
+        )
+        for run in found["runs"]:
+            lines.append(
+                f"  {run['what']:<14} {run['seconds']:7.1f} s {run['over_count']:6.2f} x count "
+                f"{run['peak_megabytes']:7,.0f} MB  {run['units']:,} units"
+            )
+    for row in report.get("coverage", []):
+        ratio = "   -" if row["error_ratio"] is None else f"{row['error_ratio']:4.2f}"
+        lines.append(
+            f"{row['design']:<12} {row['feature']:<24} {row['statistic']:<10} {row['method']:<12} "
+            f"covers {row['coverage']:6.1%}  bias {row['bias']:+7.2%}  "
+            f"standard error / spread {ratio}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
