@@ -14,11 +14,12 @@ from typing import Any
 
 import dagster as dg
 
-from checks import coverage, expectations, ledger, mining, privacy, recency
+from checks import coverage, expectations, ledger, mining, privacy, recency, sampling
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
 from orchestration import keys, metadata
 from orchestration.lake import Lake
+from orchestration.privacy.optout import accounts, read
 from orchestration.resources import Installation, told_to_dagster
 
 ARCHIVE = ("gharchive", "events")
@@ -28,6 +29,9 @@ SUITE_KEYS = {
     "mart_intensity_summary": keys.mart("mart_intensity_summary"),
     "mart_polling_estimate": keys.mart("mart_polling_estimate"),
     "mart_platform_comparison": keys.COMPARISON,
+    "mart_policy_sensitivity": keys.SENSITIVITY,
+    "mart_actor_class": keys.mart("mart_actor_class"),
+    "mart_actor_evaluation": keys.ACTOR_EVALUATION,
 }
 PARTITION_TAG = "dagster/partition"
 RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -104,6 +108,23 @@ _COVERAGE = Planned(
 _PUBLISHED = Planned(
     "copy_equals_warehouse", "Every published mart has the rows of the warehouse.", True
 )
+_PSEUDONYMOUS = Planned(
+    "published_is_pseudonymous",
+    "No login of a person, no key of an account, nothing of who opted out is in the copy.",
+    True,
+)
+_SAMPLED = {
+    keys.SAMPLE_STRATUM: (
+        Planned("counts_add_up", "What was drawn, rejected and kept adds up to the frame.", True),
+    ),
+    keys.SAMPLE_MEMBER: (
+        Planned("weights_stand_for_strata", "The units' weights sum to their strata's.", True),
+        Planned("numbers_are_permanent", "Random numbers follow from seed and key alone.", True),
+    ),
+}
+_ESTIMATED = Planned(
+    "estimates_hold", "All figures are there, and each lies within its interval.", True
+)
 
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
@@ -114,7 +135,9 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         _steps("check_huggingface", _HUB, _huggingface),
         *(_suite_step(table, key) for table, key in SUITE_KEYS.items()),
         _step("check_coverage", keys.mart("mart_coverage"), (_COVERAGE,), _coverage, True),
-        _step("check_published", keys.PUBLISHED, (_PUBLISHED,), _published, True),
+        _steps("check_samples", _SAMPLED, _samples, True),
+        _step("check_estimates", keys.INTENSITY_ESTIMATE, (_ESTIMATED,), _estimates, True),
+        _step("check_published", keys.PUBLISHED, (_PUBLISHED, _PSEUDONYMOUS), _published, True),
     ]
 
 
@@ -285,12 +308,39 @@ def _coverage(
         return [coverage.coverage_mart(warehouse, days)]
 
 
+def _samples(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
+    del context
+    study = installation.settings().study.name
+    with installation.warehouse() as warehouse:
+        yield keys.SAMPLE_STRATUM, sampling.counts_add_up(warehouse, study)
+        yield keys.SAMPLE_MEMBER, sampling.weights_stand_for_strata(warehouse, study)
+        yield keys.SAMPLE_MEMBER, sampling.numbers_are_permanent(warehouse, study)
+
+
+def _estimates(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterable[CheckOutcome]:
+    del context
+    study = installation.settings().study
+    with installation.warehouse() as warehouse:
+        return [sampling.estimates_hold(warehouse, study.name, study.sample.designs)]
+
+
 def _published(
     context: dg.AssetCheckExecutionContext, installation: Installation
 ) -> Iterable[CheckOutcome]:
     del context
+    settings = installation.settings()
+    opted_out = accounts(read(settings.opt_out_path))
     with installation.warehouse() as warehouse:
-        return [coverage.published_copy(warehouse, installation.settings().published_dir)]
+        return [
+            coverage.published_copy(warehouse, settings.published_dir),
+            privacy.published_is_pseudonymous(
+                warehouse, settings.published_dir, settings.privacy.published_names, opted_out
+            ),
+        ]
 
 
 def _now() -> datetime:

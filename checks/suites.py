@@ -18,6 +18,7 @@ FIRST_REPOSITORY = datetime(2007, 10, 1)
 TOLERANCE = timedelta(days=1)
 HUB_TYPES = ("model", "dataset", "space")
 PLATFORM_TYPES = [("github", "repository"), *(("huggingface", kind) for kind in HUB_TYPES)]
+POLICIES = ["none", "paper", "conservative", "aggressive"]
 BASES = ["flow", "stock"]
 
 
@@ -148,8 +149,16 @@ def intensity_summary(now: datetime) -> Suite:
     counts = ("repository_count", "unknown_count", "mean_value", "median_value", "total_value")
     return Suite(
         "mart_intensity_summary",
-        ("platform", "feature", "basis"),
-        ("platform", "feature", "basis", "repository_count", "unknown_count", *figures),
+        ("platform", "feature", "basis", "bot_policy"),
+        (
+            "platform",
+            "feature",
+            "basis",
+            "bot_policy",
+            "repository_count",
+            "unknown_count",
+            *figures,
+        ),
         (
             Rule(
                 "something_is_known",
@@ -243,20 +252,20 @@ def platform_comparison(now: datetime) -> Suite:
     """`mart_platform_comparison`: made in Python, so dbt tests nothing of it."""
     del now
     sides = ("github", "huggingface")
-    known = ("study", "feature", "status", *(f"{side}_count" for side in sides))
+    known = ("study", "bot_policy", "feature", "status", *(f"{side}_count" for side in sides))
     measured = (*(f"{side}_basis" for side in sides), "mann_whitney_u", "p_value",
                 "p_value_holm", "cliffs_delta")  # fmt: skip
     figures = tuple(f"{side}_{what}" for side in sides for what in ("mean", "median", "maximum"))
     return Suite(
         "mart_platform_comparison",
-        ("study", "feature"),
+        ("study", "bot_policy", "feature"),
         (*known, *measured, *figures, "reason"),
         (
             *(_known(column) for column in known),
             Rule(
-                "one_row_a_study_and_feature",
+                "one_row_a_study_policy_and_feature",
                 "expect_compound_columns_to_be_unique",
-                {"column_list": ["study", "feature"]},
+                {"column_list": ["study", "bot_policy", "feature"]},
                 "the grain",
             ),
             Rule(
@@ -264,6 +273,12 @@ def platform_comparison(now: datetime) -> Suite:
                 "expect_column_distinct_values_to_equal_set",
                 {"column": "feature", "value_set": ["commits", "discussions", "stars"]},
                 "a feature that cannot be measured has a row that says so",
+            ),
+            Rule(
+                "all_policies_compared",
+                "expect_column_distinct_values_to_equal_set",
+                {"column": "bot_policy", "value_set": POLICIES},
+                "how much depends on the policy is seen where all are there",
             ),
             _one_of("status_accepted", "status", ["measured", "not_measurable"], "two states"),
             *(
@@ -316,11 +331,101 @@ def platform_comparison(now: datetime) -> Suite:
     )
 
 
+def policy_sensitivity(now: datetime) -> Suite:
+    """`mart_policy_sensitivity`: every figure under every policy, and its range."""
+    del now
+    key = ("study", "feature", "platform", "statistic")
+    values = tuple(f"{policy}_value" for policy in POLICIES)
+    return Suite(
+        "mart_policy_sensitivity",
+        (*key, "basis"),
+        (*key, "basis", *values, "range_value", "range_share"),
+        (
+            *(_known(column) for column in key),
+            Rule(
+                "one_row_a_figure",
+                "expect_compound_columns_to_be_unique",
+                {"column_list": [*key, "basis"]},
+                "the grain",
+            ),
+            Rule(
+                "all_features_told",
+                "expect_column_distinct_values_to_equal_set",
+                {"column": "feature", "value_set": ["commits", "discussions", "stars"]},
+                "a figure that is not known has a row as well",
+            ),
+            _one_of(
+                "platform_accepted",
+                "platform",
+                ["github", "huggingface", "both"],
+                "or a comparison",
+            ),
+            _between("range_value_not_negative", "range_value", 0, None, "largest less smallest"),
+            _between("range_share_not_negative", "range_share", 0, None, "a share of a size"),
+        ),
+    )
+
+
+def actor_class(now: datetime) -> Suite:
+    """`mart_actor_class`: somebody is known, and is something."""
+    del now
+    return Suite(
+        "mart_actor_class",
+        ("platform", "actor_class", "decided_by"),
+        ("platform", "actor_class", "decided_by", "actor_count"),
+        (
+            _rows(1, "a warehouse of which nobody is known must not replace one"),
+            _one_of(
+                "decided_by_accepted", "decided_by", ["rule", "model", "reviewer"], "nobody else"
+            ),
+            Rule(
+                "not_all_automated",
+                "expect_column_distinct_values_to_contain_set",
+                {"column": "actor_class", "value_set": ["person"]},
+                "where nobody is called a person, the classification is broken",
+                severity="warn",
+            ),
+        ),
+    )
+
+
+def actor_evaluation(now: datetime) -> Suite:
+    """`mart_actor_evaluation`: shares, each in its interval."""
+    del now
+    key = ("study", "set_name", "layer")
+    shares = ("precision", "recall", "f1")
+    ends = tuple(f"{share}_{end}" for share in shares for end in ("low", "high"))
+    return Suite(
+        "mart_actor_evaluation",
+        key,
+        (*key, "account_count", "bot_count", *shares, *ends),
+        (
+            *(_known(column) for column in key),
+            Rule(
+                "one_row_a_set_and_layer",
+                "expect_compound_columns_to_be_unique",
+                {"column_list": list(key)},
+                "the grain",
+            ),
+            *(_between(f"{share}_is_share", share, 0, 1, "a share") for share in shares),
+            *(
+                _not_above(f"{low}_not_above_{high}", low, high, "an interval holds its figure")
+                for share in shares
+                for low, high in ((f"{share}_low", share), (share, f"{share}_high"))
+            ),
+            _not_above("bots_not_above_accounts", "bot_count", "account_count", "of the accounts"),
+        ),
+    )
+
+
 SUITES: Mapping[str, Callable[[datetime], Suite]] = {
     "mart_repository_activity": repository_activity,
     "mart_intensity_summary": intensity_summary,
     "mart_polling_estimate": polling_estimate,
     "mart_platform_comparison": platform_comparison,
+    "mart_policy_sensitivity": policy_sensitivity,
+    "mart_actor_class": actor_class,
+    "mart_actor_evaluation": actor_evaluation,
 }
 
 

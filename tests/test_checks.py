@@ -22,7 +22,8 @@ import yaml
 
 from assets.github import ingest
 from assets.publish.snapshot import publish
-from assets.study.comparison import COLUMNS, write_comparison
+from assets.study.comparison import COLUMNS, TABLE
+from assets.study.tables import replace_study, table_of
 from checks import coverage, expectations, ledger, mining, privacy, recency
 from checks.assets import ARCHIVE, build_checks, days_of_run, result
 from checks.outcome import CheckOutcome, failed, mined
@@ -576,17 +577,18 @@ TYPES = {
     "unknown_count": "bigint", "total_value": "bigint", "maximum_value": "bigint",
 }  # fmt: skip
 INTENSITY: dict[str, Any] = {
-    "platform": "github", "feature": "stars", "basis": "flow", "repository_count": 2,
-    "unknown_count": 0, "mean_value": 1.5, "median_value": 1.5, "maximum_value": 2,
-    "zero_share": 0.0, "total_value": 3,
+    "platform": "github", "feature": "stars", "basis": "flow", "bot_policy": "none",
+    "repository_count": 2, "unknown_count": 0, "mean_value": 1.5, "median_value": 1.5,
+    "maximum_value": 2, "zero_share": 0.0, "total_value": 3,
 }  # fmt: skip
 UNKNOWN = {**dict.fromkeys(INTENSITY), "platform": "huggingface", "feature": "stars",
-           "basis": "flow", "repository_count": 0, "unknown_count": 2}  # fmt: skip
+           "basis": "flow", "bot_policy": "none", "repository_count": 0,
+           "unknown_count": 2}  # fmt: skip
 
 
 def comparison(feature: str, /, **changes: Any) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "study": "paper", "feature": feature, "github_basis": "flow",
+        "study": "paper", "bot_policy": "none", "feature": feature, "github_basis": "flow",
         "huggingface_basis": "stock", "github_count": 3, "huggingface_count": 4,
         "github_mean": 1.0, "huggingface_mean": 1.0, "github_median": 1.0,
         "huggingface_median": 1.0, "github_maximum": 2, "huggingface_maximum": 2,
@@ -607,7 +609,35 @@ UNTOLD = {
     **{name: None for name in POLLING if name.startswith("estimated") or name.endswith("_share")},
     "slice_count": 0, "slice_changed_count": 0, "kind": "commits", "basis": "no_slice",
 }  # fmt: skip
-COMPARISON = [comparison(feature) for feature in ("commits", "discussions", "stars")]
+FEATURES = ("commits", "discussions", "stars")
+COMPARISON = [
+    comparison(feature, bot_policy=policy)
+    for policy in ("aggressive", "conservative", "paper", "none")
+    for feature in FEATURES
+]
+
+
+def sensitivity(feature: str, /, **changes: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "study": "paper", "feature": feature, "platform": "both", "basis": None,
+        "statistic": "cliffs_delta", "none_value": 0.5, "paper_value": 0.4,
+        "conservative_value": 0.4, "aggressive_value": 0.25, "range_value": 0.25,
+        "range_share": 0.5,
+    }  # fmt: skip
+    return row | changes
+
+
+SENSITIVITY = [sensitivity(feature) for feature in FEATURES]
+CLASS: dict[str, Any] = {
+    "platform": "github", "actor_class": "person", "decided_by": "rule", "actor_count": 3,
+}  # fmt: skip
+EVALUATION: dict[str, Any] = {
+    "study": "paper", "set_name": "ours", "layer": "curated lists", "account_count": 10,
+    "bot_count": 5, "precision": 0.9, "precision_low": 0.8, "precision_high": 1.0,
+    "recall": 0.9, "recall_low": 0.8, "recall_high": 1.0, "f1": 0.9, "f1_low": 0.8,
+    "f1_high": 1.0,
+}  # fmt: skip
+ESTIMATE: dict[str, Any] = {"study": "paper", "design": "equal"}
 COVERAGE = {
     "platform": "github", "day": DAY, "completeness_share": 1.0,
     "completeness_basis": "hours_present",
@@ -616,10 +646,14 @@ MARTS = {
     "mart_repository_activity": [ACTIVITY, MODEL, SPACE],
     "mart_intensity_summary": [INTENSITY, UNKNOWN],
     "mart_platform_comparison": COMPARISON,
+    "mart_policy_sensitivity": SENSITIVITY,
+    "mart_actor_class": [CLASS],
+    "mart_actor_evaluation": [EVALUATION],
+    "mart_intensity_estimate": [ESTIMATE],
     "mart_polling_estimate": [POLLING, UNTOLD],
     "mart_coverage": [COVERAGE],
 }
-DOUBLES = ("_value", "_share")
+DOUBLES = ("_value", "_share", "_low", "_high", "precision", "recall", "f1")
 
 
 def column_type(name: str) -> str:
@@ -646,6 +680,11 @@ def warehouse_of(path: Path, **changed: list[dict[str, Any]]) -> Path:
     """A warehouse with the good marts, some of them replaced."""
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create schema core; create table core.dim_actor (actor_key varchar, platform varchar,"
+            " login varchar, native_id varchar, actor_class varchar, platform_type varchar);"
+            " create table core.dim_organisation (platform varchar, login varchar)"
+        )
         connection.execute("create schema marts; use marts; begin")
         for table, rows in {**MARTS, **changed}.items():
             fill(connection, table, rows)
@@ -685,7 +724,7 @@ def test_published_copy(warehouse: Path, tmp_path: Path) -> None:
     publish(warehouse, published, 1)
     outcome = coverage.published_copy(warehouse, published)
     assert outcome.passed
-    assert {row["published_rows"] for row in outcome.metadata["tables"]} == {1, 2, 3}
+    assert {row["published_rows"] for row in outcome.metadata["tables"]} == {1, 2, 3, 12}
     warehouse_of(warehouse, mart_repository_activity=[ACTIVITY])
     is_red(coverage.published_copy(warehouse, published), "error", "mart_repository_activity")
 
@@ -784,12 +823,15 @@ def bad_comparison() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     sides = ("github", "huggingface")
 
     def one(**changes: Any) -> list[dict[str, Any]]:
-        return [*COMPARISON[:2], comparison("stars", **changes)]
+        return [*COMPARISON[:-1], comparison("stars", **changes)]
 
-    for column in ("study", "feature", "status", "github_count", "huggingface_count"):
+    for column in (
+        "study", "bot_policy", "feature", "status", "github_count", "huggingface_count",
+    ):  # fmt: skip
         yield table, f"{column}_known", one(**{column: None})
-    yield table, "one_row_a_study_and_feature", [*COMPARISON, comparison("stars")]
-    yield table, "all_features_compared", COMPARISON[:2]
+    yield table, "one_row_a_study_policy_and_feature", [*COMPARISON, comparison("stars")]
+    yield table, "all_features_compared", [row for row in COMPARISON if row["feature"] != "stars"]
+    yield table, "all_policies_compared", COMPARISON[:-3]
     yield table, "status_accepted", one(status="guessed")
     yield table, "reason_where_not_measurable", one(status="not_measurable")
     for side in sides:
@@ -813,7 +855,45 @@ def bad_comparison() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     yield table, "mann_whitney_u_not_negative", one(mann_whitney_u=-1.0)
 
 
-BAD = [*bad_activity(), *bad_intensity(), *bad_polling(), *bad_comparison()]
+def bad_sensitivity() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    table = "mart_policy_sensitivity"
+
+    def one(**changes: Any) -> list[dict[str, Any]]:
+        return [*SENSITIVITY[:2], sensitivity("stars", **changes)]
+
+    for column in ("study", "feature", "platform", "statistic"):
+        yield table, f"{column}_known", one(**{column: None})
+    yield table, "one_row_a_figure", [*SENSITIVITY, sensitivity("stars")]
+    yield table, "all_features_told", SENSITIVITY[:2]
+    yield table, "platform_accepted", one(platform="gitlab")
+    yield table, "range_value_not_negative", one(range_value=-0.1)
+    yield table, "range_share_not_negative", one(range_share=-0.1)
+
+
+def bad_classes() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    table = "mart_actor_class"
+    yield table, "has_rows", []
+    yield table, "decided_by_accepted", [{**CLASS, "decided_by": "nobody"}]
+    yield table, "not_all_automated", [{**CLASS, "actor_class": "bot"}]
+
+
+def bad_evaluation() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    table = "mart_actor_evaluation"
+    for column in ("study", "set_name", "layer"):
+        yield table, f"{column}_known", [{**EVALUATION, column: None}]
+    yield table, "one_row_a_set_and_layer", [EVALUATION, EVALUATION]
+    yield table, "bots_not_above_accounts", [{**EVALUATION, "bot_count": 11}]
+    for share in ("precision", "recall", "f1"):
+        low, high = f"{share}_low", f"{share}_high"
+        yield table, f"{share}_is_share", [{**EVALUATION, share: 1.5, high: 1.6}]
+        yield table, f"{low}_not_above_{share}", [{**EVALUATION, low: 0.95}]
+        yield table, f"{share}_not_above_{high}", [{**EVALUATION, high: 0.85}]
+
+
+BAD = [
+    *bad_classes(), *bad_evaluation(),
+    *bad_activity(), *bad_intensity(), *bad_polling(), *bad_comparison(), *bad_sensitivity(),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("table", "rule", "rows"), BAD, ids=[f"{t}-{r}" for t, r, _ in BAD])
@@ -882,7 +962,7 @@ def test_a_rule_that_cannot_be_evaluated_has_failed(warehouse: Path) -> None:
 def test_the_study_writes_what_its_suite_expects(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     duckdb.connect(str(path)).close()
-    write_comparison(path, COMPARISON)
+    replace_study(path, "paper", [(TABLE, table_of(TABLE, COMPARISON))])
     outcomes = judged(path, "mart_platform_comparison")
     assert all(outcome.passed for outcome in outcomes.values())
 
@@ -1126,7 +1206,7 @@ def test_red_suites_stop_publishing(warehouse: Path, installation: Installation)
     done = run(keys.COMPARISON, installation)
     assert done.success
     assert len(evaluations(done)) == len(SUITES["mart_platform_comparison"](NOW).rules)
-    bad = [*COMPARISON[:2], comparison("stars", cliffs_delta=2.0)]
+    bad = [*COMPARISON[:-1], comparison("stars", cliffs_delta=2.0)]
     warehouse_of(warehouse, mart_platform_comparison=bad)
     done = run(keys.COMPARISON, installation)
     assert not done.success
@@ -1160,7 +1240,8 @@ def test_every_raw_asset_and_mart_has_a_blocking_check() -> None:
     blocked = {spec.asset_key for spec in specs if spec.blocking}
     raw = {keys.ARCHIVE_EVENTS, *keys.GITHUB_SNAPSHOT, *keys.HUB_SNAPSHOT}
     marts = {*keys.MARTS_OF_DBT, keys.mart("mart_polling_estimate")}
-    assert blocked == {*raw, *marts, keys.COMPARISON, keys.PUBLISHED}
+    samples = {keys.SAMPLE_STRATUM, keys.SAMPLE_MEMBER}
+    assert blocked == {*raw, *marts, *keys.MARTS_OF_STUDY, *samples, keys.PUBLISHED}
     assert len({spec.key for spec in specs}) == len(specs)
     assert all(spec.description for spec in specs)
 

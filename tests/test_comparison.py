@@ -8,19 +8,21 @@ import pyarrow as pa
 import pytest
 
 from assets.study.comparison import (
-    ACTIVITY_COLUMNS,
     COLUMNS,
+    INTENSITY_COLUMNS,
+    POLICIES,
+    TABLE,
     choose_basis,
     compare_platforms,
     platform_comparison,
-    write_comparison,
 )
+from assets.study.tables import replace_study, table_of
 from orchestration.failures import PermanentFailure
 
 
 def activity(*repositories: dict[str, Any]) -> pa.Table:
-    kinds = {name: pa.int64() for name in ACTIVITY_COLUMNS} | {"platform": pa.string()}
-    rows = [{name: row.get(name) for name in ACTIVITY_COLUMNS} for row in repositories]
+    kinds = {name: pa.int64() for name in INTENSITY_COLUMNS} | {"platform": pa.string()}
+    rows = [{name: row.get(name) for name in INTENSITY_COLUMNS} for row in repositories]
     return pa.Table.from_pylist(rows, schema=pa.schema(list(kinds.items())))
 
 
@@ -33,7 +35,7 @@ def hub(**values: int) -> dict[str, Any]:
 
 
 def by_feature(table: Any) -> dict[str, dict[str, Any]]:
-    return {row["feature"]: row for row in compare_platforms(table, "paper")}
+    return {row["feature"]: row for row in compare_platforms(table, "paper", "none")}
 
 
 def test_rows_of_a_small_example() -> None:
@@ -105,20 +107,21 @@ def test_stock_is_used_where_known_for_enough(
 def test_relation_and_table_give_the_same_rows() -> None:
     table = activity(github(star_stock_count=3), hub(star_stock_count=1))
     relation = duckdb.connect().from_arrow(table)
-    assert compare_platforms(relation, "s") == compare_platforms(table, "s")
+    assert compare_platforms(relation, "s", "none") == compare_platforms(table, "s", "none")
 
 
 def test_sums_wider_than_64_bits_by_type_are_read() -> None:
     kind = "SELECT 'github' AS platform, 7::HUGEINT AS value UNION ALL SELECT 'huggingface', 5"
-    columns = ", ".join(f"value AS {name}" for name in ACTIVITY_COLUMNS[1:])
-    rows = compare_platforms(duckdb.connect().sql(f"SELECT platform, {columns} FROM ({kind})"), "s")
+    columns = ", ".join(f"value AS {name}" for name in INTENSITY_COLUMNS[1:])
+    relation = duckdb.connect().sql(f"SELECT platform, {columns} FROM ({kind})")
+    rows = compare_platforms(relation, "s", "none")
     assert [row["github_maximum"] for row in rows] == [7, 7, 7]
 
 
 def test_a_missing_column_is_named() -> None:
     table = activity(github()).drop_columns(["star_flow_count"])
     with pytest.raises(PermanentFailure, match="star_flow_count"):
-        compare_platforms(table, "paper")
+        compare_platforms(table, "paper", "none")
 
 
 @pytest.fixture
@@ -126,10 +129,13 @@ def warehouse(tmp_path: Path) -> Path:
     path = tmp_path / "warehouse.duckdb"
     repositories = activity(github(star_stock_count=3), hub(star_stock_count=1))  # noqa: F841
     with duckdb.connect(str(path)) as connection:
-        connection.execute("CREATE SCHEMA marts")
+        connection.execute("CREATE SCHEMA intermediate")
+        # Under every policy but none, somebody's star is left out.
         connection.execute(
-            "CREATE TABLE marts.mart_repository_activity AS SELECT *,"
-            " if(platform = 'github', 'repository', 'model') AS repository_type FROM repositories"
+            "CREATE TABLE intermediate.int_repository_intensity__measured AS"
+            " SELECT repositories.* REPLACE (star_stock_count - (policy <> 'none')::INTEGER"
+            " AS star_stock_count), policy AS bot_policy"
+            f" FROM repositories, (SELECT unnest({list(POLICIES)}) AS policy)"
         )
     return path
 
@@ -143,7 +149,9 @@ def test_written_table_has_types_comments_and_one_row_a_feature(warehouse: Path)
     rows = platform_comparison(warehouse, "paper")
     assert platform_comparison(warehouse, "paper") == rows
     stored = read(
-        warehouse, "SELECT study, feature, cliffs_delta FROM marts.mart_platform_comparison"
+        warehouse,
+        "SELECT study, feature, cliffs_delta FROM marts.mart_platform_comparison"
+        " WHERE bot_policy = 'none'",
     )
     assert sorted(stored, key=str) == [
         ("paper", "commits", None),
@@ -160,32 +168,43 @@ def test_written_table_has_types_comments_and_one_row_a_feature(warehouse: Path)
 
 def test_studies_stand_side_by_side(warehouse: Path) -> None:
     platform_comparison(warehouse, "paper")
-    platform_comparison(warehouse, "conservative")
+    platform_comparison(warehouse, "other")
     platform_comparison(warehouse, "paper")
     count = "SELECT study, count(*) FROM marts.mart_platform_comparison GROUP BY 1 ORDER BY 1"
-    assert read(warehouse, count) == [("conservative", 3), ("paper", 3)]
+    assert read(warehouse, count) == [("other", 12), ("paper", 12)]
+
+
+def test_each_policy_has_its_own_figures(warehouse: Path) -> None:
+    platform_comparison(warehouse, "paper")
+    found = read(
+        warehouse,
+        "SELECT bot_policy, github_mean, huggingface_mean FROM marts.mart_platform_comparison"
+        " WHERE feature = 'stars' ORDER BY bot_policy = 'none' DESC, bot_policy",
+    )
+    assert found == [("none", 3.0, 1.0), *((name, 2.0, 0.0) for name in sorted(POLICIES[1:]))]
 
 
 def test_a_failed_write_leaves_the_rows_there_were(warehouse: Path) -> None:
     rows = platform_comparison(warehouse, "paper")
-    broken = [rows[0], {**rows[1], "status": None}, rows[2]]
+    broken = table_of(TABLE, [rows[0], {**rows[1], "status": None}, rows[2]])
     with pytest.raises(duckdb.ConstraintException):
-        write_comparison(warehouse, broken)
-    assert read(warehouse, "SELECT count(*) FROM marts.mart_platform_comparison") == [(3,)]
+        replace_study(warehouse, "paper", [(TABLE, broken)])
+    assert read(warehouse, "SELECT count(*) FROM marts.mart_platform_comparison") == [(12,)]
 
 
 def test_wrong_columns_are_refused(warehouse: Path) -> None:
     with pytest.raises(PermanentFailure, match="exactly the columns"):
-        write_comparison(warehouse, [{"study": "paper"}])
+        replace_study(warehouse, "paper", [(TABLE, pa.table({"study": ["paper"]}))])
     with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("CREATE SCHEMA marts")
         connection.execute("CREATE TABLE marts.mart_platform_comparison (study VARCHAR)")
     with pytest.raises(PermanentFailure, match="another version"):
         platform_comparison(warehouse, "paper")
 
 
-def test_missing_warehouse_and_missing_mart(tmp_path: Path) -> None:
+def test_missing_warehouse_and_missing_model(tmp_path: Path) -> None:
     with pytest.raises(PermanentFailure, match="no warehouse"):
         platform_comparison(tmp_path / "none.duckdb", "paper")
     duckdb.connect(str(tmp_path / "empty.duckdb")).close()
-    with pytest.raises(PermanentFailure, match="lacks a table"):
+    with pytest.raises(PermanentFailure, match="not as expected"):
         platform_comparison(tmp_path / "empty.duckdb", "paper")

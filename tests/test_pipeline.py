@@ -361,3 +361,149 @@ def test_the_salt_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert len(first) == 64
     path = tmp_path / "private" / "email.salt"
     assert path.stat().st_mode & 0o077 == 0
+
+
+# Bot policies
+
+POLICIES = ("none", "paper", "conservative", "aggressive")
+Amounts = dict[str, float | None]
+
+
+def removed_by(ran: Ran, policy: str) -> set[str]:
+    if policy == "none":
+        return set()
+    query = f"select actor_key from core.dim_actor where is_removed_by_{policy}"
+    return {str(key) for (key,) in ask(ran.settings.warehouse_path, query)}
+
+
+def flows_by_hand(ran: Ran, removed: set[str]) -> dict[str, Amounts]:
+    """GitHub's flows from the acts one by one, without those of some accounts."""
+    acts = ask(
+        ran.settings.warehouse_path,
+        "select repository_key, actor_key, kind, action, thread_kind, push_size"
+        " from core.fct_interaction"
+        " where source = 'gharchive' and repository_key is not null",
+    )
+    counts: dict[str, Counter[str]] = {}
+    for repository, actor, kind, action, thread_kind, size in acts:
+        count = counts.setdefault(str(repository), Counter())
+        if actor in removed:
+            continue
+        count["push"] += kind == "push"
+        count["star"] += kind == "star"
+        count["issue"] += kind == "issue" and action == "opened"
+        is_reply = kind == "issue_comment" and action == "created"
+        count["issue"] += is_reply and thread_kind != "pull_request"
+        if kind == "push" and size is not None:
+            count["sized"] += 1
+            count["commit"] += int(str(size))
+    return {
+        key: {
+            "commit_flow_count": count["commit"] if count["sized"] or not count["push"] else None,
+            "issue_flow_count": count["issue"],
+            "star_flow_count": count["star"],
+        }
+        for key, count in counts.items()
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_flows_under_a_policy_equal_a_count_by_hand(ran: Ran, policy: str) -> None:
+    removed = removed_by(ran, policy)
+    assert bool(removed) == (policy != "none")
+    found = ask(
+        ran.settings.warehouse_path,
+        "select repository_key, commit_flow_count, issue_flow_count, star_flow_count"
+        " from intermediate.int_repository_intensity__measured"
+        f" where platform = 'github' and bot_policy = '{policy}'",
+    )
+    by_hand = flows_by_hand(ran, removed)
+    shown = {str(row[0]): row[1:] for row in found}
+    assert {key for key in by_hand if key not in shown} == set()
+    for key, amounts in by_hand.items():
+        assert shown[key] == tuple(amounts.values()), key
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_hub_stocks_under_a_policy_equal_a_count_by_hand(ran: Ran, policy: str) -> None:
+    removed = removed_by(ran, policy)
+    acts = ask(
+        ran.settings.warehouse_path,
+        "select repository_key, kind, event_id, actor_key from core.fct_interaction"
+        " where platform = 'huggingface' and kind in ('commit', 'discussion')",
+    )
+    authors: dict[tuple[str, str, str], set[object]] = {}
+    for repository, kind, event, actor in acts:
+        authors.setdefault((str(repository), str(kind), str(event)), set()).add(actor)
+    machines = Counter(
+        (repository, kind) for (repository, kind, _), who in authors.items() if who <= removed
+    )
+    rows = ask(
+        ran.settings.warehouse_path,
+        "select activity.repository_key, activity.commit_stock_count,"
+        " activity.discussion_stock_count, measured.commit_stock_count,"
+        " measured.discussion_stock_count from marts.mart_repository_activity as activity"
+        " join intermediate.int_repository_intensity__measured as measured using (repository_key)"
+        f" where activity.platform = 'huggingface' and bot_policy = '{policy}'",
+    )
+    assert rows
+    for key, commits, discussions, commits_left, discussions_left in rows:
+        for kind, whole, left in (
+            ("commit", commits, commits_left), ("discussion", discussions, discussions_left),
+        ):  # fmt: skip
+            taken = machines[str(key), kind]
+            assert left == (None if whole is None else max(0, int(str(whole)) - taken)), key
+
+
+def test_certain_machines_are_the_planted_ones(ran: Ran) -> None:
+    """Without what is certainly automated, the flows are those that people were planted with."""
+    planted = truth(ran, "repositories")
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"select repository_id, people_issue_flow, people_star_flow, issue_flow, star_flow"
+            f" from {planted} where event_flow > 0"
+        ).fetchall()
+    found = {
+        str(key).rsplit(":", 1)[1]: (issues, stars)
+        for key, issues, stars in ask(
+            ran.settings.warehouse_path,
+            "select repository_key, issue_flow_count, star_flow_count"
+            " from intermediate.int_repository_intensity__measured"
+            " where platform = 'github' and bot_policy = 'conservative'",
+        )
+    }
+    everybody = sum(issues + stars for *_, issues, stars in rows)
+    people = sum(issues + stars for _, issues, stars, *_ in rows)
+    left = sum(sum(map(int, map(str, found[str(row[0])]))) for row in rows)
+    assert people < everybody
+    # What hides well (a bot that says nothing of it) may stay, no more.
+    assert people <= left < everybody
+    assert left - people <= 0.5 * (everybody - people)
+    for number, issues, stars, *_ in rows:
+        shown = found[str(number)]
+        assert shown[0] >= issues and shown[1] >= stars, number
+
+
+def test_every_headline_stands_under_every_policy(ran: Ran) -> None:
+    rows = ask(
+        marts(ran),
+        "select feature, platform, basis, statistic, none_value, paper_value, conservative_value,"
+        " aggressive_value, range_value from mart_policy_sensitivity",
+    )
+    # Three features: two platforms, two bases and six statistics; two of the comparison.
+    assert len(rows) == 3 * (2 * 2 * 6 + 2)
+    summary = {
+        tuple(row[:4]): row[4]
+        for row in ask(
+            marts(ran),
+            "select feature, platform, basis, bot_policy, mean_value from mart_intensity_summary",
+        )
+    }
+    for feature, platform, basis, statistic, *values in rows:
+        if statistic != "mean":
+            continue
+        expected = [summary[feature, platform, basis, policy] for policy in POLICIES]
+        assert values[:4] == expected
+        known = [float(str(value)) for value in expected if value is not None]
+        assert values[4] == (pytest.approx(max(known) - min(known)) if known else None)
+    assert any(row[8] for row in rows)

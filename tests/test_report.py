@@ -23,7 +23,9 @@ from assets.publish.figures import (
 )
 from assets.publish.report import PAPER, reading, render_report, shown_text
 from assets.publish.snapshot import publish
+from assets.study.classification import actor_evaluation
 from assets.study.comparison import platform_comparison
+from assets.study.sensitivity import policy_sensitivity
 from orchestration.failures import PermanentFailure
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -47,25 +49,40 @@ FEATURE_COLUMNS = (
     " ('discussions', 'flow', issue_flow_count), ('discussions', 'stock', discussion_stock_count),"
     " ('stars', 'flow', star_flow_count), ('stars', 'stock', star_stock_count)"
 )
-# As the dbt model: a row for each platform, feature and basis, also where nothing is known.
+CLASSES = """
+    CREATE TABLE marts.mart_actor_class AS
+    SELECT * FROM (
+        VALUES ('github', 'person', 'rule', 5, 4, 0), ('github', 'bot', 'reviewer', 1, 1, 0),
+            ('github', 'bot', 'rule', 2, 2, 1)
+    ) AS t (platform, actor_class, decided_by, actor_count, acting_actor_count, uncertain_count)
+    WHERE (SELECT count(*) FROM marts.mart_repository_activity) > 0
+"""
+INTENSITY = """
+    CREATE VIEW intermediate.int_repository_intensity__measured AS
+    SELECT activity.*, bot_policy FROM marts.mart_repository_activity AS activity,
+        (VALUES ('none'), ('paper'), ('conservative'), ('aggressive')) AS k (bot_policy)
+    WHERE repository_type IN ('repository', 'model')
+"""
+# As the dbt model: a row for each cell, also where nothing is known.
 SUMMARY = f"""
     CREATE TABLE marts.mart_intensity_summary AS
     WITH long AS (
-        SELECT a.platform, f.feature, f.basis, f.amount
-        FROM marts.mart_repository_activity AS a,
+        SELECT a.platform, f.feature, f.basis, a.bot_policy, f.amount
+        FROM intermediate.int_repository_intensity__measured AS a,
             LATERAL (VALUES {FEATURE_COLUMNS}) AS f (feature, basis, amount)
     ), grid AS (
         SELECT * FROM (VALUES ('github'), ('huggingface')) AS p (platform),
             (VALUES ('commits'), ('discussions'), ('stars')) AS f (feature),
-            (VALUES ('flow'), ('stock')) AS b (basis)
+            (VALUES ('flow'), ('stock')) AS b (basis),
+            (VALUES ('none'), ('paper'), ('conservative'), ('aggressive')) AS k (bot_policy)
     )
-    SELECT platform, feature, basis, count(amount) AS repository_count,
+    SELECT platform, feature, basis, bot_policy, count(amount) AS repository_count,
         count(long.basis) - count(amount) AS unknown_count, avg(amount)::DOUBLE AS mean_value,
         quantile_cont(amount, 0.5)::DOUBLE AS median_value, max(amount) AS maximum_value,
         count(*) FILTER (amount = 0) / nullif(count(amount), 0) AS zero_share,
         quantile_cont(amount, 0.9)::DOUBLE AS p90_value,
         quantile_cont(amount, 0.99)::DOUBLE AS p99_value, sum(amount)::BIGINT AS total_value
-    FROM grid LEFT JOIN long USING (platform, feature, basis) GROUP BY ALL
+    FROM grid LEFT JOIN long USING (platform, feature, basis, bot_policy) GROUP BY ALL
 """
 
 
@@ -113,8 +130,14 @@ def published(
                     f" VALUES ({', '.join('?' for _ in row)})",
                     list(row.values()),
                 )
+        connection.execute("CREATE SCHEMA intermediate")
+        connection.execute(INTENSITY)
         connection.execute(SUMMARY)
+        connection.execute(CLASSES)
+        connection.execute("CREATE TABLE marts.mart_intensity_estimate (design VARCHAR)")
     platform_comparison(warehouse, "paper")
+    policy_sensitivity(warehouse, "paper")
+    actor_evaluation(warehouse, "paper", folder / "state")
     result = publish(
         warehouse, folder / "published", 2, published_at=MOMENT, software_version="1.2.3"
     )

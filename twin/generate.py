@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from twin import defects, hub
 from twin import events as ev
+from twin.accounts import PERSON
 from twin.archive import Flow, FlowDay, HourFile
 from twin.draws import DAY, Bools, Ints
 from twin.events import Events
@@ -368,8 +369,13 @@ def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
     def flow(mask: Bools) -> Ints:
         return np.bincount(events.repository[kept][mask[kept]], minlength=n)
 
-    sized = (events.type == ev.PUSH) & _has_old_shape(told, is_kept)
-    commits = np.bincount(events.repository[kept], (sized * events.push_size)[kept], minlength=n)
+    def commits(mask: Bools) -> Ints:
+        sizes = (mask * events.push_size)[kept]
+        return np.bincount(events.repository[kept], sizes, minlength=n).astype(np.int64)
+
+    pushed = events.type == ev.PUSH
+    sized = pushed & _has_old_shape(told, is_kept)
+    by_people = told.world.accounts.account_class[events.actor] == PERSON
 
     renamed = repositories.renamed_at
     opened, merged = events.action == ev.OPENED, events.action == ev.MERGED
@@ -389,14 +395,19 @@ def _repository_truth(told: Told) -> dict[str, NDArray[Any]]:
         "issue_stock": repositories.issue_stock,
         "star_stock": repositories.star_stock,
         "event_flow": flow(np.ones(len(events), bool)),
-        "push_flow": flow(events.type == ev.PUSH),
+        "push_flow": flow(pushed),
         # Only the older payload tells how many commits a push has.
         "sized_push_flow": flow(sized),
-        "commit_flow": commits.astype(np.int64),
+        "commit_flow": commits(sized),
         "star_flow": flow(events.type == ev.WATCH),
         "issue_flow": flow(is_issue),
         "pull_request_flow": flow(opened & (events.type == ev.PULL)),
         "pull_request_merged_flow": flow(merged),
+        "people_push_flow": flow(pushed & by_people),
+        "people_sized_push_flow": flow(sized & by_people),
+        "people_commit_flow": commits(sized & by_people),
+        "people_star_flow": flow((events.type == ev.WATCH) & by_people),
+        "people_issue_flow": flow(is_issue & by_people),
     }
 
 

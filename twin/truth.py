@@ -5,9 +5,14 @@ estimating anything from the data.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 Values = dict[str, float]
-# Platform, feature, basis (flow or stock).
+# Platform, feature, basis (flow or stock); a statistic's name, `people_` before it where only what
+# people did is counted.
 Reference = dict[str, dict[str, dict[str, Values]]]
 
 # Platform, feature and basis: the rows of the truth, and the value of each. All of GitHub's are
@@ -32,6 +37,17 @@ _FEATURES = {
     ("huggingface", "discussions", "stock"): ("discussion_count", "hub_models"),
     ("huggingface", "stars", "stock"): ("like_count", "hub_models"),
 }  # fmt: skip
+# The same without what machines did. On the Hub they open pull requests only, which are not
+# counted; GitHub's stocks are told as numbers, of nobody.
+_OF_PEOPLE = {
+    ("github", "commits", "flow"): (
+        "people_commit_flow",
+        "repositories where event_flow > 0"
+        " and (people_push_flow = 0 or people_sized_push_flow > 0)",
+    ),
+    ("github", "discussions", "flow"): ("people_issue_flow", "repositories where event_flow > 0"),
+    ("github", "stars", "flow"): ("people_star_flow", "repositories where event_flow > 0"),
+}
 
 
 def planted_reference(world: Path) -> Reference:
@@ -47,16 +63,22 @@ def planted_reference(world: Path) -> Reference:
         for name in ("repositories", "github_stocks", "hub_models"):
             file = str(world / "truth" / f"{name}.parquet").replace("'", "''")
             connection.execute(f"create view {name} as select * from read_parquet('{file}')")
-        for (platform, feature, basis), (column, rows) in _FEATURES.items():
-            found = connection.execute(
-                f"select avg({column}), median({column}), max({column}) from {rows}"
-            ).fetchone()
-            assert found is not None
-            names = ("mean", "median", "maximum")
-            values = {
-                key: float(value)
-                for key, value in zip(names, found, strict=True)
-                if value is not None
-            }
-            reference.setdefault(platform, {}).setdefault(feature, {})[basis] = values
+        for prefix, features in (("", _FEATURES), ("people_", _FEATURES | _OF_PEOPLE)):
+            for (platform, feature, basis), (column, rows) in features.items():
+                known = reference.setdefault(platform, {}).setdefault(feature, {})
+                values = _values(connection, column, rows)
+                known.setdefault(basis, {}).update(
+                    {f"{prefix}{name}": value for name, value in values.items()}
+                )
     return reference
+
+
+def _values(connection: "duckdb.DuckDBPyConnection", column: str, rows: str) -> Values:
+    found = connection.execute(
+        f"select avg({column}), median({column}), max({column}) from {rows}"
+    ).fetchone()
+    assert found is not None
+    names = ("mean", "median", "maximum")
+    return {
+        name: float(value) for name, value in zip(names, found, strict=True) if value is not None
+    }

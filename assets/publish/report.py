@@ -34,6 +34,7 @@ from assets.study.comparison import (
     FEATURES,
     PLATFORM_NAMES,
     PLATFORMS,
+    POLICIES,
     STUDIED,
     Basis,
     choose_basis,
@@ -75,6 +76,15 @@ PAPER: Mapping[str, Mapping[str, Mapping[str, float]]] = {
         "discussions": {"mean": 0.20, "median": 0, "maximum": 3_010},
         "stars": {"mean": 0.93, "median": 0, "maximum": 10_194},
     },
+}
+# Under which bot policy figures are shown, but for the part on policies.
+SHOWN = "none"
+# Policy: its heading, and who is left out.
+POLICY_LABELS = {
+    "none": ("Everybody", "nobody left out"),
+    "paper": ("Paper", "on a list, or “bot” in the name"),
+    "conservative": ("Conservative", "certainly automated"),
+    "aggressive": ("Aggressive", "probably automated"),
 }
 MEASURES = (("mean", "mean_value"), ("median", "median_value"), ("maximum", "maximum_value"))
 TOP_REPOSITORIES = 10
@@ -165,7 +175,7 @@ def _context(
     if not publication:
         raise PermanentFailure("The published file says nothing of itself.", "Publish again.")
     chosen, comparison = _comparison(published, study)
-    summary = published.rows("SELECT * FROM mart_intensity_summary")
+    summary = published.rows("SELECT * FROM mart_intensity_summary WHERE bot_policy = ?", [SHOWN])
     bases = _bases(comparison, summary)
     references = [("paper", _on_both_bases(PAPER))] if paper_reference else []
     references += [("planted", planted)] if planted is not None else []
@@ -181,6 +191,10 @@ def _context(
         "intensity": _intensity(summary, bases, references),
         "other_basis": _other_basis(summary, bases),
         "comparison": [_compared(row) for row in comparison],
+        "policies": _policies(published, chosen, bases, planted or {}),
+        "policy_labels": [POLICY_LABELS[policy] for policy in POLICIES],
+        "classes": _classes(published),
+        "evaluations": _evaluations(published, chosen),
         "distributions": [_distribution(published, feature, bases) for feature in FEATURES],
         "top": [_top(published, platform, bases) for platform in PLATFORMS],
         "gaps": _gaps(published),
@@ -199,7 +213,10 @@ def _comparison(published: _Published, study: str | None) -> tuple[str | None, l
     if study is not None and study not in names:
         raise PermanentFailure(f"The publication has no study {study!r}.", f"It has {names}.")
     chosen = study or (names[0] if names else None)
-    rows = published.rows("SELECT * FROM mart_platform_comparison WHERE study = ?", [chosen])
+    rows = published.rows(
+        "SELECT * FROM mart_platform_comparison WHERE study = ? AND bot_policy = ?",
+        [chosen, SHOWN],
+    )
     by_feature = {row["feature"]: row for row in rows}
     return chosen, [by_feature[feature] for feature in FEATURES if feature in by_feature]
 
@@ -317,6 +334,75 @@ def _other_basis(summary: Sequence[Row], bases: Mapping[tuple[str, str], Basis])
         if _is_about(row, platform, feature)
         and row["basis"] != bases.get((platform, feature))
         and row["repository_count"]
+    ]
+
+
+def _policies(
+    published: _Published,
+    study: str | None,
+    bases: Mapping[tuple[str, str], Basis],
+    planted: Reference,
+) -> list[Row]:
+    """Means and effect sizes under each policy, on the bases that are shown."""
+    known = {
+        (row["feature"], row["platform"], row["basis"], row["statistic"]): row
+        for row in published.rows("SELECT * FROM mart_policy_sensitivity WHERE study = ?", [study])
+    }
+    lines = []
+    for feature in FEATURES:
+        for platform in PLATFORMS:
+            basis = bases.get((platform, feature))
+            people = _referred(planted, platform, feature, basis).get("people_mean")
+            label = f"{FEATURE_LABELS[platform, feature]}: mean"
+            row = known.get((feature, platform, basis, "mean"))
+            lines.append(_policy_line(row, label, PLATFORM_NAMES[platform], platform, people))
+        row = known.get((feature, "both", None, "cliffs_delta"))
+        label = f"{FEATURE_TITLES[feature]}: Cliff’s δ"
+        lines.append(_policy_line(row, label, "GitHub against the Hub", "both", None))
+    return lines
+
+
+def _policy_line(
+    row: Row | None, label: str, platform: str, kind: str, people: float | None
+) -> Row:
+    return {
+        "label": label,
+        "platform": platform,
+        "kind": kind,
+        "values": [(row or {}).get(f"{policy}_value") for policy in POLICIES],
+        "range_share": (row or {}).get("range_share"),
+        "people": people,
+    }
+
+
+def _classes(published: _Published) -> list[Row]:
+    """How many accounts of each class a platform has, the most first."""
+    rows = published.rows(
+        "SELECT platform, actor_class, sum(actor_count)::BIGINT AS actor_count,"
+        " sum(acting_actor_count)::BIGINT AS acting_count,"
+        " sum(actor_count) FILTER (decided_by = 'reviewer')::BIGINT AS reviewed_count,"
+        " sum(uncertain_count)::BIGINT AS uncertain_count"
+        " FROM mart_actor_class GROUP BY ALL ORDER BY platform, actor_count DESC, actor_class"
+    )
+    return [
+        {
+            **row,
+            "label": str(row["actor_class"]).replace("_", " "),
+            "platform_label": PLATFORM_NAMES.get(row["platform"], row["platform"]),
+        }
+        for row in rows
+    ]
+
+
+def _evaluations(published: _Published, study: str | None) -> list[Row]:
+    """Each set of labelled accounts with the figures of every layer."""
+    rows = published.rows(
+        "SELECT * FROM mart_actor_evaluation WHERE study = ? ORDER BY set_name, position", [study]
+    )
+    names = dict.fromkeys(row["set_name"] for row in rows)
+    return [
+        {"name": name, "rows": (own := [row for row in rows if row["set_name"] == name]), **own[0]}
+        for name in names
     ]
 
 

@@ -5,14 +5,14 @@ rows of `mart_platform_comparison` with their declared types and documentation. 
 here: the estimators (`statistics`) and the repository table itself (dbt).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assets.study.statistics import MannWhitney, holm, mann_whitney, summarise
-from orchestration.failures import PermanentFailure, TransientFailure
+from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
+from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,6 +22,8 @@ Basis = Literal["flow", "stock"]
 Row = dict[str, Any]
 
 PLATFORMS = ("github", "huggingface")
+# Whose acts are left out; see docs/actors.md.
+POLICIES = ("none", "paper", "conservative", "aggressive")
 PLATFORM_NAMES = {"github": "GitHub", "huggingface": "Hugging Face Hub"}
 # Feature: its column on either basis. Discussions are issues with their comments on GitHub;
 # pull requests are not counted (study method, part A, RQ1).
@@ -30,7 +32,8 @@ FEATURES: Mapping[str, Mapping[Basis, str]] = {
     "discussions": {"stock": "discussion_stock_count", "flow": "issue_flow_count"},
     "stars": {"stock": "star_stock_count", "flow": "star_flow_count"},
 }
-ACTIVITY_COLUMNS = (
+INTENSITY = "intermediate.int_repository_intensity__measured"
+INTENSITY_COLUMNS = (
     "platform",
     *(column for columns in FEATURES.values() for column in columns.values()),
 )
@@ -40,12 +43,10 @@ STUDIED = "repository_type IN ('repository', 'model')"
 # most starred) describes the selection. From half of a platform's repositories on it is used.
 ENOUGH_KNOWN_SHARE = 0.5
 
-TABLE_COMMENT = (
-    "One row per study and feature: GitHub against the Hugging Face Hub, with test and effect size."
-)
 # Column, type, documentation: the one source for the table and its comments.
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("study", "VARCHAR NOT NULL", "Name of the study configuration."),
+    ("bot_policy", "VARCHAR NOT NULL", "Whose acts are left out; none leaves out nobody's."),
     ("feature", "VARCHAR NOT NULL", "commits, discussions (GitHub: issues) or stars (Hub: likes)."),
     (
         "github_basis",
@@ -72,7 +73,11 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
         "Two-sided, normal approximation with tie and continuity correction; never zero:"
         " 2.2250738585072014e-308 means at most this.",
     ),
-    ("p_value_holm", "DOUBLE", "p_value adjusted by Holm over the measured features of the study."),
+    (
+        "p_value_holm",
+        "DOUBLE",
+        "p_value adjusted by Holm over the measured features of the study and policy.",
+    ),
     (
         "cliffs_delta",
         "DOUBLE",
@@ -81,7 +86,12 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("status", "VARCHAR NOT NULL", "measured or not_measurable."),
     ("reason", "VARCHAR", "Why not measurable, or what limits the reading; null: neither."),
 )
-TABLE = "marts.mart_platform_comparison"
+TABLE = StudyTable(
+    "marts.mart_platform_comparison",
+    "One row per study, bot policy and feature: GitHub against the Hugging Face Hub, with test and"
+    " effect size.",
+    COLUMNS,
+)
 
 
 @dataclass(frozen=True)
@@ -94,22 +104,25 @@ class _Side:
     reason: str | None
 
 
-def compare_platforms(activity: "pa.Table | duckdb.DuckDBPyRelation", study: str) -> list[Row]:
+def compare_platforms(
+    intensity: "pa.Table | duckdb.DuckDBPyRelation", study: str, policy: str
+) -> list[Row]:
     """Rows of `mart_platform_comparison`, one per feature, in the order of `FEATURES`.
 
     Args:
-        activity: `mart_repository_activity`, or at least its `ACTIVITY_COLUMNS`: one row a
-            repository; null is unknown.
+        intensity: `int_repository_intensity__measured` under one policy, or at least its
+            `INTENSITY_COLUMNS`: one row a repository; null is unknown.
         study: the name the rows carry.
+        policy: whose acts were left out, likewise.
 
     Raises:
         PermanentFailure: a column is missing or not numeric.
     """
-    table = _activity_table(activity)
+    table = _intensity_table(intensity)
     sides = {
         feature: [_side(table, platform, feature) for platform in PLATFORMS] for feature in FEATURES
     }
-    rows = [_row(study, feature, *pair) for feature, pair in sides.items()]
+    rows = [_row(study, policy, feature, *pair) for feature, pair in sides.items()]
     measured = [row for row in rows if row["status"] == "measured"]
     adjusted = holm([row["p_value"] for row in measured])
     for row, p_value in zip(measured, adjusted, strict=True):
@@ -117,65 +130,42 @@ def compare_platforms(activity: "pa.Table | duckdb.DuckDBPyRelation", study: str
     return rows
 
 
-def write_comparison(warehouse_path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Replace the rows of the studies named in `rows`, in one transaction.
-
-    The table is made when absent; rows of other studies stay.
-
-    Raises:
-        PermanentFailure: the table there has other columns, or a row has.
-        TransientFailure: another process has the warehouse open.
-    """
-    names = [name for name, _, _ in COLUMNS]
-    if any(set(row) != set(names) for row in rows):
-        raise PermanentFailure(f"A row does not have exactly the columns of {TABLE}.")
-    with _warehouse(warehouse_path, read_only=False) as connection:
-        connection.begin()
-        _create_table(connection)
-        for study in sorted({str(row["study"]) for row in rows}):
-            connection.execute(f"DELETE FROM {TABLE} WHERE study = ?", [study])
-        marks = ", ".join("?" for _ in names)
-        for row in rows:
-            connection.execute(
-                f"INSERT INTO {TABLE} ({', '.join(names)}) VALUES ({marks})",
-                [row[name] for name in names],
-            )
-        connection.commit()
-
-
 def platform_comparison(warehouse_path: Path, study: str) -> list[Row]:
-    """Read `marts.mart_repository_activity`, compare, write; returns the rows written.
+    """Compare under every policy and replace the study's rows; returns them.
 
     The warehouse is opened twice, read-only for the computation and shortly for the write, so
     that other readers are kept out only as long as needed.
 
     Raises:
-        PermanentFailure: the warehouse or the mart is missing.
+        PermanentFailure: the warehouse or a model is missing.
         TransientFailure: another process has the warehouse open.
     """
-    with _warehouse(warehouse_path, read_only=True) as connection:
-        columns = ", ".join(ACTIVITY_COLUMNS)
-        relation = connection.sql(
-            f"SELECT {columns} FROM marts.mart_repository_activity WHERE {STUDIED}"
-        )
-        rows = compare_platforms(relation, study)
-    write_comparison(warehouse_path, rows)
+    columns = ", ".join(INTENSITY_COLUMNS)
+    rows: list[Row] = []
+    with open_warehouse(warehouse_path, read_only=True) as connection:
+        for policy in POLICIES:
+            relation = connection.sql(
+                f"SELECT {columns} FROM {INTENSITY} WHERE bot_policy = $policy",
+                params={"policy": policy},
+            )
+            rows += compare_platforms(relation, study, policy)
+    replace_study(warehouse_path, study, [(TABLE, table_of(TABLE, rows))])
     return rows
 
 
-def _activity_table(activity: "pa.Table | duckdb.DuckDBPyRelation") -> "pa.Table":
+def _intensity_table(intensity: "pa.Table | duckdb.DuckDBPyRelation") -> "pa.Table":
     import pyarrow as pa
 
-    present = activity.column_names if isinstance(activity, pa.Table) else activity.columns
-    missing = [name for name in ACTIVITY_COLUMNS if name not in present]
+    present = intensity.column_names if isinstance(intensity, pa.Table) else intensity.columns
+    missing = [name for name in INTENSITY_COLUMNS if name not in present]
     if missing:
         raise PermanentFailure(
-            f"The repository activity lacks the columns {', '.join(missing)}.",
+            f"The intensity of repositories lacks the columns {', '.join(missing)}.",
             "Build the dbt models of this version first.",
         )
-    if isinstance(activity, pa.Table):
-        return activity.select(list(ACTIVITY_COLUMNS))
-    return activity.select(*ACTIVITY_COLUMNS).to_arrow_table()
+    if isinstance(intensity, pa.Table):
+        return intensity.select(list(INTENSITY_COLUMNS))
+    return intensity.select(*INTENSITY_COLUMNS).to_arrow_table()
 
 
 def _side(table: "pa.Table", platform: str, feature: str) -> _Side:
@@ -215,9 +205,9 @@ def _whole(column: "pa.ChunkedArray") -> Any:
         raise PermanentFailure("A count is not a whole number of 64 bits.") from error
 
 
-def _row(study: str, feature: str, github: _Side, huggingface: _Side) -> Row:
+def _row(study: str, policy: str, feature: str, github: _Side, huggingface: _Side) -> Row:
     row: Row = dict.fromkeys(name for name, _, _ in COLUMNS)
-    row |= {"study": study, "feature": feature}
+    row |= {"study": study, "bot_policy": policy, "feature": feature}
     for side in (github, huggingface):
         summary = summarise(side.values)
         row[f"{side.platform}_basis"] = side.basis
@@ -245,48 +235,3 @@ def _reason(test: MannWhitney, github: _Side, huggingface: _Side) -> str | None:
             " days only, so the difference in level is partly one of definition"
         )
     return None
-
-
-def _create_table(connection: "duckdb.DuckDBPyConnection") -> None:
-    connection.execute("CREATE SCHEMA IF NOT EXISTS marts")
-    declared = ", ".join(f"{name} {kind}" for name, kind, _ in COLUMNS)
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} ({declared})")
-    found = [(row[0], row[1]) for row in connection.execute(f"DESCRIBE {TABLE}").fetchall()]
-    if found != [(name, kind.removesuffix(" NOT NULL")) for name, kind, _ in COLUMNS]:
-        raise PermanentFailure(
-            f"{TABLE} has the columns of another version.",
-            f"Drop {TABLE} and run the comparison again: it is recomputed from the marts.",
-        )
-    # COMMENT takes no parameters; the texts are constants of this module.
-    connection.execute(f"COMMENT ON TABLE {TABLE} IS {_quoted(TABLE_COMMENT)}")
-    for name, _, text in COLUMNS:
-        connection.execute(f"COMMENT ON COLUMN {TABLE}.{name} IS {_quoted(text)}")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-@contextmanager
-def _warehouse(path: Path, read_only: bool) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """The warehouse, closed whatever happens (closing rolls an open transaction back)."""
-    import duckdb
-
-    if not path.is_file():
-        raise PermanentFailure(f"There is no warehouse at {path}.", "Build the dbt models first.")
-    try:
-        connection = duckdb.connect(str(path), read_only=read_only)
-    except duckdb.IOException as error:
-        raise TransientFailure(
-            f"The warehouse {path} cannot be opened: {str(error).splitlines()[0]}",
-            "Wait until the other process has closed it.",
-        ) from error
-    try:
-        yield connection
-    except duckdb.CatalogException as error:
-        raise PermanentFailure(
-            f"The warehouse lacks a table: {str(error).splitlines()[0]}",
-            "Build the dbt models first.",
-        ) from error
-    finally:
-        connection.close()

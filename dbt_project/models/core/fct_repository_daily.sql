@@ -57,21 +57,7 @@ daily as (
         {% for kind in kinds %}
         count(case when kind = '{{ kind }}' then 1 end) as {{ kind }}_count,
         {% endfor %}
-        count(case when kind = 'push' and push_size is not null then 1 end) as sized_push_count,
-        cast(sum(case when kind = 'push' then push_size end) as bigint) as commit_count,
-        count(case when kind = 'issue' and action = 'opened' then 1 end) as issue_opened_count,
-        count(
-            case
-                when
-                    kind = 'issue_comment'
-                    and action = 'created'
-                    and thread_kind is distinct from 'pull_request'
-                    then 1
-            end
-        ) as issue_comment_created_count,
-        count(
-            case when kind = 'pull_request' and action = 'opened' then 1 end
-        ) as pull_request_opened_count,
+        {{ flow_counts() }},
         count(distinct actor_key) as actor_count,
         count(
             distinct case when actor_login like '%[bot]' then actor_key end

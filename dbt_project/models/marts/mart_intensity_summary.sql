@@ -7,11 +7,21 @@
     ('stars', 'stock', 'star_stock_count'),
 ] %}
 
-with platforms as (
+with cells as (
+    {% for platform in ['github', 'huggingface'] %}
+    {% for policy in bot_policies() %}
 
-    select 'github' as platform
+    select
+        '{{ platform }}' as platform,
+        '{{ policy }}' as bot_policy
+    {% if not loop.last %}
     union all
-    select 'huggingface' as platform
+    {% endif %}
+    {% endfor %}
+    {% if not loop.last %}
+    union all
+    {% endif %}
+    {% endfor %}
 
 ),
 
@@ -19,16 +29,17 @@ measured as (
 
     {% for feature, basis, column in features %}
     select
-        platforms.platform,
-        activity.repository_key,
+        cells.platform,
+        cells.bot_policy,
+        intensity.repository_key,
         '{{ feature }}' as feature,
         '{{ basis }}' as basis,
-        activity.{{ column }} as amount
-    from platforms
-    left join {{ ref('mart_repository_activity') }} as activity
+        intensity.{{ column }} as amount
+    from cells
+    left join {{ ref('int_repository_intensity__measured') }} as intensity
         on
-            platforms.platform = activity.platform
-            and activity.repository_type in ('repository', 'model')
+            cells.platform = intensity.platform
+            and cells.bot_policy = intensity.bot_policy
     {% if not loop.last %}
     union all
     {% endif %}
@@ -40,6 +51,7 @@ select
     platform,
     feature,
     basis,
+    bot_policy,
     count(amount) as repository_count,
     count(repository_key) - count(amount) as unknown_count,
     cast(avg(amount) as double) as mean_value,
@@ -51,4 +63,4 @@ select
     cast({{ quantile('amount', 0.99) }} as double) as p99_value,
     cast(sum(amount) as bigint) as total_value
 from measured
-group by platform, feature, basis
+group by platform, feature, basis, bot_policy

@@ -25,7 +25,8 @@ actors as (
 
     select
         repository_key,
-        count(distinct actor_key) as actor_flow_count
+        -- Where all acts are of nobody, how many acted is unknown.
+        nullif(count(distinct actor_key), 0) as actor_flow_count
     from {{ ref('int_github_events__deduplicated') }}
     group by repository_key
 
