@@ -36,6 +36,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.ingest
 	$(BIN)/python -m bench.twin
 	$(BIN)/python -m bench.mining
+	$(BIN)/python -m bench.sampling
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools

@@ -20,7 +20,7 @@ MODEL_NAMES = {
     "staging": rf"stg_(?:{SOURCES})__{WORDS}(?:_v[12])?",
     "intermediate": rf"int_{WORDS}__[a-z]+",
     "core": rf"(?:dim|fct|bridge)_{WORDS}|source_hour|source_coverage_daily"
-    r"|repository_name_history|api_request",
+    r"|repository_name_history|api_request|actor_review_queue|identity_suggestion",
     "marts": rf"mart_{WORDS}",
 }
 SUFFIXES = ("_id", "_key", "_at", "_on", "_count", "_share", "_rate", "_value")

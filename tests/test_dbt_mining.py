@@ -62,7 +62,7 @@ def commit(sha: str, login: str | None, address: str, *co_authors: str) -> Row:
         "repository_id": 1, "commit_sha": sha, "author_login": login,
         "author_id": 11 if login else None, "author_address_hash": address,
         "committed_at": datetime(2026, 1, 5), "authored_at": datetime(2020, 1, 5),
-        "co_authors": [{"name": "n", "address_hash": one} for one in co_authors],
+        "co_authors": [{"name": "No Name", "address_hash": one} for one in co_authors],
     }  # fmt: skip
 
 
@@ -467,7 +467,8 @@ def test_marts_take_stocks_of_the_api(full: Dbt) -> None:
     summary = full.rows(
         "full",
         "select platform, feature, repository_count, unknown_count, total_value "
-        "from marts.mart_intensity_summary where basis = 'stock' order by all",
+        "from marts.mart_intensity_summary where basis = 'stock' and bot_policy = 'none' "
+        "order by all",
     )
     assert summary == [
         ("github", "commits", 3, 2, 10),
@@ -526,16 +527,16 @@ def test_hub_acts_are_kept_over_a_rename(full: Dbt) -> None:
 def test_members_are_known_for_the_days_on_which_a_list_was_shown(full: Dbt) -> None:
     rows = full.rows(
         "full",
-        "select actor_key, organisation_key, source, cast(first_seen_on as varchar), "
+        "select actor_key, organisation_key, source, grade, cast(first_seen_on as varchar), "
         "cast(last_seen_on as varchar), cast(ended_on as varchar), list_visibility "
         "from core.bridge_actor_organisation order by all",
     )
     org = "github:organisation:900"
     assert rows == [
-        ("github:actor:11", org, "public_members", N1, N3, None, "visible"),
+        ("github:actor:11", org, "public_members", 1, N1, N3, None, "visible"),
         # The second night's list was cut off: only the third's shows that bob is gone.
-        ("github:actor:12", org, "public_members", N1, N1, N3, "visible"),
-        ("huggingface:actor:ann", "huggingface:organisation:a", "hub_members", N1, N1, None,
+        ("github:actor:12", org, "public_members", 1, N1, N1, N3, "visible"),
+        ("huggingface:actor:ann", "huggingface:organisation:a", "hub_members", 1, N1, N1, None,
          "hidden"),
     ]  # fmt: skip
     organisations = full.rows(
@@ -632,6 +633,11 @@ COMPARED = [
     "intermediate.int_huggingface_models__latest",
     "intermediate.int_huggingface_interactions__deduplicated",
     "core.dim_repository",
+    "intermediate.int_github_associations__observed",
+    "intermediate.int_github_names__committed",
+    "intermediate.int_huggingface_actors__behaved",
+    "intermediate.int_actors__described",
+    "intermediate.int_actors__classified",
     "core.dim_actor",
     "core.dim_organisation",
     "core.bridge_actor_organisation",

@@ -224,6 +224,10 @@ COMPARED = [
     "intermediate.int_github_events__deduplicated",
     "intermediate.int_github_repositories__observed",
     "intermediate.int_github_actors__observed",
+    "intermediate.int_github_actors__behaved",
+    "intermediate.int_huggingface_actors__behaved",
+    "intermediate.int_actors__described",
+    "intermediate.int_actors__classified",
     "intermediate.int_huggingface_repositories__observed",
     "intermediate.int_huggingface_models__latest",
     "intermediate.int_huggingface_interactions__deduplicated",
@@ -386,16 +390,19 @@ def test_names_have_validity(full: Dbt) -> None:
 
 def test_actor_classes_need_evidence(full: Dbt) -> None:
     rows = full.rows(
-        "full", "select login, actor_class, is_acting from core.dim_actor order by all"
+        "full",
+        "select login, actor_class = 'bot', is_removed_by_conservative, is_acting "
+        "from core.dim_actor order by all",
     )
+    # A rhythm that could be anybody's makes no bot.
     assert rows == [
-        ("ann", "unknown", True),
-        ("ann", "unknown", True),
-        ("bob", "unknown", True),
-        ("ci[bot]", "bot", True),
-        ("eve", "unknown", True),
-        ("late", "unknown", True),
-        ("pia", "unknown", False),
+        ("ann", False, False, True),
+        ("ann", False, False, True),
+        ("bob", False, False, True),
+        ("ci[bot]", True, True, True),
+        ("eve", False, False, True),
+        ("late", False, False, True),
+        ("pia", False, False, False),
     ]
 
 
@@ -426,7 +433,7 @@ def test_intensity_says_what_is_unknown(full: Dbt) -> None:
         "full",
         "select platform, feature, basis, repository_count, unknown_count, mean_value, "
         "median_value, maximum_value, zero_share, total_value "
-        "from marts.mart_intensity_summary order by all",
+        "from marts.mart_intensity_summary where bot_policy = 'none' order by all",
     )
     nothing = (None, None, None, None, None)
     assert rows == [

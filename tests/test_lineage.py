@@ -50,6 +50,14 @@ def test_lineage_is_kept_until_the_project_changes(tmp_path: Path) -> None:
     assert project_digest(changed) != project_digest(manifest())
 
 
+def test_a_model_in_python_is_not_parsed_as_sql(tmp_path: Path) -> None:
+    nodes = {
+        "model.a": {"checksum": {"checksum": "1"}, "language": "sql"},
+        "model.p": {"checksum": {"checksum": "2"}, "language": "python"},
+    }
+    assert LineageStore(tmp_path, manifest(nodes=nodes)).known == {"model.p": {}}
+
+
 def test_a_spoilt_file_is_worked_out_anew(tmp_path: Path) -> None:
     LineageStore(tmp_path, manifest()).learn({"model.a": {}})
     next(tmp_path.iterdir()).write_text("{")

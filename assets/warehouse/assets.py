@@ -27,11 +27,13 @@ from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 from packaging.version import Version
 
 from assets.warehouse import changes
+from assets.warehouse.classified import MODEL_VARIABLE, TRAINED
 from assets.warehouse.lineage import Columns, LineageStore, looked_at_once
 from assets.warehouse.sources import make_readable
 from orchestration import keys, metadata
 from orchestration.lake import Lake
 from orchestration.partitions import backfill_policy, days_of
+from orchestration.privacy import removal
 from orchestration.resources import Installation, retry_policy, told_to_dagster
 from orchestration.settings import Settings
 
@@ -134,10 +136,18 @@ def warehouse_assets(
         chosen = days_of(context.partition_keys)
         settings = _prepared(installation)
         with told_to_dagster(), installation.warehouse():
-            if config.whole_lake:
+            _without_opted_out(context, installation)
+            is_due = removal.is_due(settings, removal.BY_DAY)
+            if is_due:
+                # A database keeps in free blocks what was deleted from its tables.
+                for path in (settings.warehouse_path, Path(f"{settings.warehouse_path}.wal")):
+                    path.unlink(missing_ok=True)
+            if config.whole_lake or is_due:
                 yield from _build(context, dbt, settings, None, "--full-refresh")
             else:
                 yield from _build(context, dbt, settings, (chosen[0], chosen[-1]))
+            if is_due:
+                removal.made(settings, removal.BY_DAY)
 
     @dbt_assets(name=keys.SNAPSHOT_STEP, select=SNAPSHOT, **shared)
     def warehouse_snapshot(
@@ -146,13 +156,16 @@ def warehouse_assets(
         settings = _prepared(installation)
         warehouse = settings.warehouse_path
         with told_to_dagster(), installation.warehouse():
+            is_due = removal.is_due(settings, removal.SNAPSHOT)
             # Taken before dbt reads: what lands meanwhile is the next build's.
             now = changes.contents(Lake(settings.lake_root), code)
-            if config.whole_lake:
+            if config.whole_lake or is_due:
                 yield from _build(context, dbt, settings, None, "--full-refresh")
             else:
                 yield from _build(context, dbt, settings, changes.window(now, warehouse))
             changes.remember(now, warehouse)
+            if is_due and not removal.is_due(settings, removal.BY_DAY):
+                removal.made(settings, removal.SNAPSHOT)
 
     return [warehouse_by_day, warehouse_snapshot]
 
@@ -165,6 +178,16 @@ def _prepared(installation: Installation) -> Settings:
     return settings
 
 
+def _without_opted_out(context: dg.AssetExecutionContext, installation: Installation) -> None:
+    """Take opted-out accounts out of what is stored, before models read it."""
+    applied = removal.apply(installation.settings(), installation.salt())
+    if applied.file_count:
+        context.log.info(
+            f"{applied.file_count} files of the lake were written anew without opted-out accounts; "
+            "the warehouse is made from the whole lake."
+        )
+
+
 def _build(
     context: dg.AssetExecutionContext,
     dbt: Dbt,
@@ -175,6 +198,7 @@ def _build(
     """Run dbt once, then look at what it made; the warehouse is ours."""
     # Read by the dbt process and by the adapter with which row counts are taken.
     os.environ.update(environment(settings.lake_root, settings.warehouse_path, window))
+    os.environ[MODEL_VARIABLE] = str(settings.state_dir.resolve() / TRAINED)
     target = settings.dbt_dir.resolve() / context.op_execution_context.op.name
     _know_what_was_parsed(settings.dbt_dir.resolve() / "manifest", target)
     # dagster-dbt changes the process's folder while it looks at the warehouse.

@@ -38,13 +38,17 @@ class LineageStore:
     """Lineage by model, of one state of the project.
 
     Attributes:
-        known: the models whose lineage need not be worked out.
+        known: the models whose lineage need not be worked out. Models in Python have none: what
+            they do with a column cannot be read from SQL.
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         self._path = folder / FILE_NAME
         self._digest = project_digest(manifest)
-        self.known: Kept = self._read()
+        in_python: Kept = {
+            name: {} for name, node in manifest["nodes"].items() if node.get("language") == "python"
+        }
+        self.known: Kept = in_python | self._read()
 
     def _read(self) -> Kept:
         try:

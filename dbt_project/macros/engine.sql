@@ -89,3 +89,23 @@
 {% macro text_hash(text) -%}{{ adapter.dispatch('text_hash', 'osmoscope')(text) }}{%- endmacro %}
 {% macro default__text_hash(text) -%}sha256({{ text }}){%- endmacro %}
 {% macro spark__text_hash(text) -%}sha2({{ text }}, 256){%- endmacro %}
+
+{# Whole seconds from one timestamp to a later one, both without fractions of a second. #}
+{% macro seconds_between(first, last) -%}
+    {{ adapter.dispatch('seconds_between', 'osmoscope')(first, last) }}
+{%- endmacro %}
+{% macro default__seconds_between(first, last) -%}
+    date_diff('second', {{ first }}, {{ last }})
+{%- endmacro %}
+{% macro spark__seconds_between(first, last) -%}
+    (unix_timestamp({{ last }}) - unix_timestamp({{ first }}))
+{%- endmacro %}
+
+{# Elements of a list of texts as one text; null for a null list. #}
+{% macro list_text(list, separator) -%}
+    {{ adapter.dispatch('list_text', 'osmoscope')(list, separator) }}
+{%- endmacro %}
+{% macro default__list_text(list, separator) -%}
+    array_to_string({{ list }}, '{{ separator }}')
+{%- endmacro %}
+{% macro spark__list_text(list, separator) -%}array_join({{ list }}, '{{ separator }}'){%- endmacro %}

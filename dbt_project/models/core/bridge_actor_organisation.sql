@@ -127,18 +127,220 @@ intervals as (
     from spells
     group by actor_key, organisation_key, source, spell
 
+),
+
+named as (
+
+    select
+        platform,
+        lower(login) as login,
+        {{ newest('actor_key', 'last_seen_at') }} as actor_key
+    from {{ ref('dim_actor') }}
+    where login is not null
+    group by platform, lower(login)
+
+),
+
+named_organisations as (
+
+    select
+        platform,
+        lower(login) as login,
+        {{ newest('organisation_key', 'last_seen_at') }} as organisation_key
+    from organisations
+    where login is not null
+    group by platform, lower(login)
+
+),
+
+owners as (
+
+    select
+        repository_id,
+        {{ newest('owner_id', 'observed_at') }} as owner_id,
+        {{ newest('owner_type', 'observed_at') }} as owner_type
+    from {{ ref('int_github_stocks__observed') }}
+    group by repository_id
+
+),
+
+-- What GitHub says beside an issue, a pull request or a comment holds at the time of that.
+written as (
+
+    select
+        'github:actor:' || cast(observed.actor_id as varchar) as actor_key,
+        'github:organisation:' || cast(owners.owner_id as varchar) as organisation_key,
+        observed.association,
+        case
+            when observed.association in ('MEMBER', 'OWNER') then 3
+            when observed.association = 'COLLABORATOR' then 5
+        end as grade,
+        cast(observed.first_written_at as date) as first_on,
+        cast(observed.last_written_at as date) as last_on
+    from {{ ref('int_github_associations__observed') }} as observed
+    inner join owners
+        on
+            observed.repository_id = owners.repository_id
+            and owners.owner_type = 'organisation'
+    where observed.first_written_at is not null
+
+),
+
+associated as (
+
+    select
+        actor_key,
+        organisation_key,
+        grade,
+        min(first_on) as first_seen_on,
+        max(last_on) as last_seen_on
+    from written
+    where grade is not null
+    group by actor_key, organisation_key, grade
+
+),
+
+-- Who later writes as an outsider has left; who writes as a collaborator is none of the members.
+associations as (
+
+    select
+        associated.actor_key,
+        associated.organisation_key,
+        associated.grade,
+        associated.first_seen_on,
+        associated.last_seen_on,
+        min(
+            case
+                when written.first_on > associated.last_seen_on then written.first_on
+                when written.last_on > associated.last_seen_on then written.last_on
+            end
+        ) as ended_on
+    from associated
+    left join written
+        on
+            associated.actor_key = written.actor_key
+            and associated.organisation_key = written.organisation_key
+            and coalesce(written.grade, 9) > associated.grade
+    group by
+        associated.actor_key,
+        associated.organisation_key,
+        associated.grade,
+        associated.first_seen_on,
+        associated.last_seen_on
+
+),
+
+-- The domain of an address is there only where the settings keep it.
+addressed as (
+
+    select
+        actor_id,
+        split_part(address_hash, ' ', 2) as domain,
+        min(occurred_on) as first_seen_on,
+        max(occurred_on) as last_seen_on
+    from {{ ref('int_github_commits__deduplicated') }}
+    where actor_id is not null and split_part(address_hash, ' ', 2) <> ''
+    group by actor_id, split_part(address_hash, ' ', 2)
+
+),
+
+domains as (
+
+    select
+        'github:actor:' || cast(addressed.actor_id as varchar) as actor_key,
+        named_organisations.organisation_key,
+        min(addressed.first_seen_on) as first_seen_on,
+        max(addressed.last_seen_on) as last_seen_on
+    from addressed
+    inner join {{ ref('curated_email_domains') }} as known
+        on
+            lower(addressed.domain) = lower(known.domain)
+            or lower(addressed.domain) like '%.' || lower(known.domain)
+    inner join named_organisations
+        on
+            named_organisations.platform = 'github'
+            and lower(known.organisation_login) = named_organisations.login
+    group by addressed.actor_id, named_organisations.organisation_key
+
+),
+
+curated as (
+
+    select
+        named.actor_key,
+        named_organisations.organisation_key,
+        seed.valid_from as first_seen_on,
+        max(coalesce({{ days_after('seed.valid_to', -1) }}, seed.valid_from)) as last_seen_on,
+        max(seed.valid_to) as ended_on
+    from {{ ref('curated_affiliations') }} as seed
+    inner join named on seed.platform = named.platform and lower(seed.login) = named.login
+    inner join named_organisations
+        on
+            seed.platform = named_organisations.platform
+            and lower(seed.organisation_login) = named_organisations.login
+    group by named.actor_key, named_organisations.organisation_key, seed.valid_from
+
+),
+
+affiliations as (
+
+    select
+        actor_key,
+        organisation_key,
+        source,
+        1 as grade,
+        first_seen_on,
+        last_seen_on,
+        case when next_whole_on > last_seen_on then next_whole_on end as ended_on
+    from intervals
+
+    union all
+
+    select
+        actor_key,
+        organisation_key,
+        'curated' as source,
+        2 as grade,
+        first_seen_on,
+        last_seen_on,
+        ended_on
+    from curated
+
+    union all
+
+    select
+        actor_key,
+        organisation_key,
+        'author_association' as source,
+        grade,
+        first_seen_on,
+        last_seen_on,
+        ended_on
+    from associations
+
+    union all
+
+    select
+        actor_key,
+        organisation_key,
+        'email_domain' as source,
+        4 as grade,
+        first_seen_on,
+        last_seen_on,
+        cast(null as date) as ended_on
+    from domains
+
 )
 
 select
-    intervals.actor_key,
-    intervals.organisation_key,
+    affiliations.actor_key,
+    affiliations.organisation_key,
     organisations.platform,
-    intervals.source,
-    intervals.first_seen_on,
-    intervals.last_seen_on,
-    case
-        when intervals.next_whole_on > intervals.last_seen_on then intervals.next_whole_on
-    end as ended_on,
+    affiliations.source,
+    affiliations.grade,
+    affiliations.first_seen_on,
+    affiliations.last_seen_on,
+    affiliations.ended_on,
     organisations.member_list_visibility as list_visibility
-from intervals
-inner join organisations on intervals.organisation_key = organisations.organisation_key
+from affiliations
+inner join organisations on affiliations.organisation_key = organisations.organisation_key

@@ -6,226 +6,114 @@
     )
 }}
 
-with archived as (
+-- Of accounts that had the same login one after another, the last one is meant by it.
+with described as (
 
     select
-        cast(actor_id as varchar) as native_id,
-        actor_login as login,
-        platform_type,
-        first_seen_at,
-        last_seen_at,
-        last_seen_at as named_at,
-        is_acting
-    from {{ ref('int_github_actors__observed') }}
+        *,
+        row_number() over (
+            partition by platform, lower(login)
+            order by last_seen_at desc, native_id asc
+        ) as login_place
+    from {{ ref('int_actors__described') }}
 
 ),
 
--- A listing says what an account is called now, whenever what it did was.
-committers as (
+decisions as (
 
     select
-        coalesce(
-            cast(coalesce(commits.actor_id, addresses.actor_id) as varchar), commits.address_hash
-        ) as native_id,
-        commits.actor_login as login,
-        cast(null as varchar) as platform_type,
-        commits.occurred_at as first_seen_at,
-        commits.occurred_at as last_seen_at,
-        cast(commits.file_on as timestamp) as named_at,
-        true as is_acting
-    from {{ ref('int_github_commits__deduplicated') }} as commits
-    left join {{ ref('int_github_addresses__identified') }} as addresses
-        on commits.address_hash = addresses.address_hash
+        *,
+        row_number() over (
+            partition by platform, coalesce(native_id, ''), coalesce(lower(login), '')
+            order by decided_on desc, actor_class asc
+        ) as place
+    from {{ ref('reviewed_actors') }}
+    where decided_on <= current_date
 
 ),
 
-openers as (
+-- A decision names an account by its number, or by its login as it is now.
+matched as (
 
     select
-        cast(author_id as varchar) as native_id,
-        author_login as login,
-        author_type as platform_type,
-        created_at as first_seen_at,
-        created_at as last_seen_at,
-        cast(thread_observed_on as timestamp) as named_at,
-        true as is_acting
-    from {{ ref('int_messages__deduplicated') }}
-    where platform = 'github'
-
-),
-
-github_members as (
-
-    select
-        cast(member_id as varchar) as native_id,
-        member_login as login,
-        member_type as platform_type,
-        observed_at as first_seen_at,
-        observed_at as last_seen_at,
-        observed_at as named_at,
-        false as is_acting
-    from {{ ref('stg_github__organisation_members') }}
-
-),
-
-github_sightings as (
-    {% for table in ['archived', 'committers', 'openers', 'github_members'] %}
-
-    select * from {{ table }}
-    where native_id is not null
-    {% if not loop.last %}
-    union all
-    {% endif %}
-    {% endfor %}
-
-),
-
-github as (
-
-    select
-        'github' as platform,
-        native_id,
-        {{ newest('login', 'named_at') }} as login,
-        {{ newest('platform_type', 'named_at') }} as platform_type,
-        min(first_seen_at) as first_seen_at,
-        max(last_seen_at) as last_seen_at,
-        bool_or(is_acting) as is_acting
-    from github_sightings
-    group by native_id
-
-),
-
-huggingface_sightings as (
-
-    select
-        actor_login as login,
-        cast(null as varchar) as platform_type,
-        occurred_at as seen_at,
-        true as is_acting
-    from {{ ref('int_huggingface_interactions__deduplicated') }}
-
-    union all
-
-    select
-        account_login as login,
-        account_type as platform_type,
-        observed_at as seen_at,
-        false as is_acting
-    from {{ ref('stg_huggingface__accounts') }}
-
-    union all
-
-    select
-        member_login as login,
-        cast(null as varchar) as platform_type,
-        observed_at as seen_at,
-        false as is_acting
-    from {{ ref('stg_huggingface__organisation_members') }}
-
-),
-
-huggingface as (
-
-    select
-        'huggingface' as platform,
-        login as native_id,
-        login,
-        {{ newest('platform_type', 'seen_at') }} as platform_type,
-        min(seen_at) as first_seen_at,
-        max(seen_at) as last_seen_at,
-        bool_or(is_acting) as is_acting
-    from huggingface_sightings
-    where login is not null
-    group by login
-
-),
-
-accounts as (
-
-    select * from github
-    union all
-    select * from huggingface
-
-),
-
-organisations as (
-
-    select distinct cast(organisation_id as varchar) as native_id
-    from {{ ref('int_github_repositories__observed') }}
-    where organisation_id is not null
-
-),
-
-curated as (
-
-    select
-        platform,
-        lower(login) as login,
-        actor_class
-    from {{ ref('known_automation') }}
-
-),
-
-evidence as (
-
-    select
-        accounts.*,
-        curated.actor_class as curated_class,
-        coalesce(accounts.login like '%[bot]', false) as has_bot_suffix,
-        coalesce(accounts.platform_type = 'Bot', false) as is_typed_bot,
-        coalesce(accounts.platform_type in ('Organization', 'organisation'), false)
-        or organisations.native_id is not null as is_organisation,
-        coalesce({{ matches('lower(accounts.login)', '(^|[-_.])bot($|[-_.0-9])|bot$') }}, false)
-            as has_bot_word
-    from accounts
-    left join curated
+        described.actor_key,
+        decisions.actor_class,
+        decisions.reviewer,
+        decisions.reason,
+        decisions.decided_on
+    from described
+    inner join decisions
         on
-            accounts.platform = curated.platform
-            and lower(accounts.login) = curated.login
-    left join organisations
+            described.platform = decisions.platform
+            and described.native_id = decisions.native_id
+    where decisions.place = 1
+
+    union all
+
+    select
+        described.actor_key,
+        decisions.actor_class,
+        decisions.reviewer,
+        decisions.reason,
+        decisions.decided_on
+    from described
+    inner join decisions
         on
-            accounts.platform = 'github'
-            and accounts.native_id = organisations.native_id
+            described.platform = decisions.platform
+            and lower(described.login) = lower(decisions.login)
+    where
+        decisions.place = 1
+        and decisions.native_id is null
+        and described.login_place = 1
+
+),
+
+reviewed as (
+
+    select
+        *,
+        actor_class in ('bot', 'ai_agent', 'platform_automation') as is_automation,
+        row_number() over (
+            partition by actor_key
+            order by decided_on desc, actor_class asc
+        ) as place
+    from matched
 
 )
 
 select
-    platform || ':actor:' || native_id as actor_key,
-    platform,
-    native_id,
-    login,
-    platform_type,
+    described.actor_key,
+    described.platform,
+    described.native_id,
+    described.login,
+    described.platform_type,
+    coalesce(reviewed.actor_class, classified.actor_class) as actor_class,
     case
-        when curated_class is not null then curated_class
-        when has_bot_suffix or is_typed_bot then 'bot'
-        when is_organisation then 'organisation'
-        else 'unknown'
-    end as actor_class,
-    cast(
-        case
-            when curated_class in ('bot', 'platform_automation') then 1.0
-            when has_bot_suffix or is_typed_bot then 1.0
-            when has_bot_word then 0.5
-            else 0.0
-        end as double
-    ) as automation_score,
+        when reviewed.is_automation then 1.0
+        when reviewed.actor_class is not null then 0.0
+        else classified.score
+    end as automation_score,
     coalesce(
-        nullif(
-            concat_ws(
-                ', ',
-                case when curated_class is not null then 'curated_list' end,
-                case when has_bot_suffix then 'name_suffix' end,
-                case when is_typed_bot then 'platform_type_bot' end,
-                case when is_organisation then 'organisation_account' end,
-                case when has_bot_word and not has_bot_suffix then 'name_contains_bot' end
-            ),
-            ''
-        ),
-        'no_evidence'
+        'reviewer ' || reviewed.reviewer || ': ' || reviewed.reason,
+        {{ list_text('classified.reasons', '; ') }}
     ) as reasons,
-    'rule' as decided_by,
-    is_acting,
-    first_seen_at,
-    last_seen_at,
-    first_seen_at as valid_from
-from evidence
+    case when reviewed.actor_class is not null then 'reviewer' else classified.decided_by end
+        as decided_by,
+    -- The published rule stays what it was, whoever looked at the account.
+    classified.is_removed_by_paper,
+    coalesce(reviewed.is_automation, classified.is_removed_by_conservative)
+        as is_removed_by_conservative,
+    coalesce(reviewed.is_automation, classified.is_removed_by_aggressive)
+        as is_removed_by_aggressive,
+    classified.is_uncertain and reviewed.actor_class is null as is_uncertain,
+    described.is_acting,
+    described.first_seen_at,
+    described.last_seen_at,
+    coalesce(cast(reviewed.decided_on as timestamp), described.first_seen_at) as valid_from
+from described
+inner join {{ ref('int_actors__classified') }} as classified
+    on described.actor_key = classified.actor_key
+left join reviewed
+    on
+        described.actor_key = reviewed.actor_key
+        and reviewed.place = 1

@@ -52,6 +52,7 @@ select
     min(occurred_at) as first_seen_at,
     max(occurred_at) as last_seen_at,
     max(platform_type) as platform_type,
-    bool_or(is_acting) as is_acting
+    bool_or(is_acting) as is_acting,
+    count(*) filter (where is_acting) as event_count
 from sightings
 group by file_on, actor_id, actor_login

@@ -1,0 +1,240 @@
+"""What was planted about accounts is found again, from files to dim_actor.
+
+Belongs here: classes and identities of a twin's world against its truth, with the figures. Does not
+belong here: single rules (test_actor_classify.py) and single models (test_dbt_actors.py).
+
+The world is read from files: what only the platforms' interfaces say (types, members, names) is not
+known here, and neither is who is staff of the Hub.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt_support import Dbt, HandLake, project_on
+
+from assets.github.ingest import Ingester
+from assets.huggingface.snapshot import Snapshotter
+from assets.warehouse.sources import make_readable
+from orchestration.lake import Lake
+from orchestration.settings import ArchiveSettings
+from twin.generate import write_world
+from twin.scales import SCALES
+
+DAYS = [date(2025, 10, 6), date(2025, 10, 7)]
+SALT = b"a salt for tests only, 32 bytes."
+SCALE = replace(
+    SCALES["tiny"], name="actors", events_per_day=12_000, person_count=1_500, repository_count=800
+)
+MACHINES = {"bot", "ai_agent", "platform_automation"}
+# Everything that says in its name or on a list what it is, and what does not.
+SILENT = {
+    "nightly-sync", "mirror-pusher", "auto-formatter", "metrics-writer", "docs-botler",
+    "quillcoder", "lattice-robot", "weights-mirror",
+}  # fmt: skip
+PEOPLE_WITH_BOT = {
+    "botanica", "abbott-lea", "sabotage-dev", "robotics-fan", "talbot", "talbot_reads",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was planted and what was found."""
+
+    platform: str
+    login: str
+    planted: str
+    actor_class: str
+    score: float
+    reasons: str
+    act_count: int | None
+    is_removed: Mapping[str, bool]
+    is_uncertain: bool
+
+    @property
+    def is_machine(self) -> bool:
+        return self.planted in MACHINES
+
+    @property
+    def is_called_machine(self) -> bool:
+        return self.actor_class in MACHINES
+
+
+def landed(root: Path) -> HandLake:
+    """A lake with the files of a world, landed as an operator would."""
+    world = root.parent / "world"
+    write_world(world, SCALE, 11, DAYS, with_defects=False)
+    lake = Lake(root)
+    ingester = Ingester(lake, ArchiveSettings(workers=2), SALT)
+    ingester.prepare()
+    for file in sorted((world / "archive").iterdir()):
+        assert ingester.file(file)["state"] in ("ok", "thin"), file
+    snapshotter = Snapshotter(lake, SALT)
+    snapshotter.prepare()
+    snapshotter.ingest_dump(sorted((world / "hub").iterdir()), DAYS[-1])
+    make_readable(lake)
+    return HandLake(root)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
+    with project_on(tmp_path_factory.mktemp("recovery"), landed) as project:
+        project.run("w", "build", "--select", "+dim_actor", "+identity_suggestion",
+                    "+actor_review_queue", "+bridge_identity", "--indirect-selection", "cautious",
+                    "--exclude-resource-type", "unit_test")  # fmt: skip
+        yield project
+
+
+def truth(built: Dbt, name: str) -> str:
+    path = str(built.lake.root.parent / "world" / "truth" / f"{name}.parquet").replace("'", "''")
+    return f"read_parquet('{path}')"
+
+
+@pytest.fixture(scope="module")
+def accounts(built: Dbt) -> list[Account]:
+    """Planted accounts that were seen."""
+    with duckdb.connect(str(built.warehouse("w")), read_only=True) as db:
+        rows = db.execute(
+            f"""
+            select
+                planted.platform, planted.login,
+                if(planted.account_class = 'ghost', 'platform_automation', planted.account_class),
+                actors.actor_class, actors.automation_score, actors.reasons, described.act_count,
+                is_removed_by_paper, is_removed_by_conservative, is_removed_by_aggressive,
+                actors.is_uncertain
+            from {truth(built, "accounts")} as planted
+            join core.dim_actor as actors
+                on planted.platform = actors.platform and planted.login = actors.login
+            join intermediate.int_actors__described as described using (actor_key)
+            order by all
+            """
+        ).fetchall()
+    policies = ("paper", "conservative", "aggressive")
+    return [Account(*row[:7], dict(zip(policies, row[7:10], strict=True)), row[10]) for row in rows]
+
+
+def ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
+
+
+def figures(accounts: list[Account], name: str) -> tuple[float, float, int]:
+    """Precision, recall and number planted, of one class among accounts with a decision."""
+    planted = [one for one in accounts if one.planted == name]
+    found = [one for one in accounts if one.actor_class == name]
+    right = [one for one in found if one.planted == name]
+    return ratio(len(right), len(found)), ratio(len(right), len(planted)), len(planted)
+
+
+def told(accounts: list[Account]) -> str:
+    lines = ["class                precision recall planted"]
+    for name in sorted({one.planted for one in accounts} | {one.actor_class for one in accounts}):
+        precision, recall, count = figures(accounts, name)
+        lines.append(f"{name:20} {precision:9.3f} {recall:6.3f} {count:7}")
+    lines += [
+        f"false: {one.platform} {one.login}, planted {one.planted}, called {one.actor_class} "
+        f"({one.score:.3f}): {one.reasons}"
+        for one in accounts
+        if one.is_machine != one.is_called_machine
+    ]
+    return "\n".join(lines)
+
+
+def test_machines_that_say_so_are_all_found(accounts: list[Account]) -> None:
+    print("\n" + told(accounts))
+    open_ones = [one for one in accounts if one.is_machine and one.login not in SILENT]
+    assert len(open_ones) >= 12
+    assert [one.login for one in open_ones if not one.is_called_machine] == []
+    suffixed = [one for one in open_ones if one.login.endswith("[bot]")]
+    assert all(one.is_removed["conservative"] for one in suffixed)
+
+
+def test_people_with_bot_in_their_names_stay(accounts: list[Account]) -> None:
+    people = [one for one in accounts if one.login in PEOPLE_WITH_BOT]
+    assert len(people) >= 4
+    assert [one.login for one in people if one.is_called_machine] == []
+    assert [one.login for one in people if one.is_removed["conservative"]] == []
+    # The published rule removes them: that is what the policies are there to show.
+    named = [one for one in people if "bot" in one.login.lower()]
+    assert all(one.is_removed["paper"] for one in named)
+
+
+def test_conservative_removes_no_person(accounts: list[Account]) -> None:
+    people = [one for one in accounts if one.planted == "person"]
+    assert len(people) > 500
+    removed = [one.login for one in people if one.is_removed["conservative"]]
+    assert removed == [], told(accounts)
+
+
+# Machines that say nothing may hide, and some people act like clockwork: both are read below.
+LEAST_RECALL, LEAST_PRECISION, LEAST_PERSON_PRECISION = 0.75, 0.7, 0.97
+
+
+def test_classes_are_recovered(accounts: list[Account]) -> None:
+    machines = [one for one in accounts if one.is_machine]
+    called = [one for one in accounts if one.is_called_machine]
+    right = [one for one in called if one.is_machine]
+    assert ratio(len(right), len(machines)) >= LEAST_RECALL, told(accounts)
+    assert ratio(len(right), len(called)) >= LEAST_PRECISION, told(accounts)
+    precision, recall, count = figures(accounts, "person")
+    assert precision >= LEAST_PERSON_PRECISION and recall * count >= 100, told(accounts)
+
+
+def test_every_false_decision_can_be_read(accounts: list[Account]) -> None:
+    false = [one for one in accounts if one.is_machine != one.is_called_machine]
+    for one in false:
+        # Words and figures, no codes.
+        assert len(one.reasons.split()) >= 3, one
+        assert "_" not in one.reasons.replace(one.login, ""), one
+
+
+def test_people_who_are_taken_for_machines_wait_for_a_reviewer(
+    built: Dbt, accounts: list[Account]
+) -> None:
+    queue = {
+        row[0] for row in built.rows("w", "select login from core.actor_review_queue")
+    }  # fmt: skip
+    taken = [one for one in accounts if one.planted == "person" and one.is_called_machine]
+    assert [one.login for one in taken if one.login not in queue] == []
+
+
+PAIRS = """
+    select
+        planted.is_same, planted.login_relation, suggested.identity_score
+    from {identities} as planted
+    join core.dim_actor as github
+        on github.platform = 'github' and github.login = planted.github_login
+    join core.dim_actor as hub
+        on hub.platform = 'huggingface' and hub.login = planted.hub_login
+    left join core.identity_suggestion as suggested
+        on suggested.first_actor_key = github.actor_key
+        and suggested.second_actor_key = hub.actor_key
+    where github.actor_class <> 'organisation'
+"""
+
+
+def test_identities_are_suggested_and_homonyms_never_merged(built: Dbt) -> None:
+    rows: list[Any] = built.rows("w", PAIRS.format(identities=truth(built, "identities")))
+    total = built.rows(
+        "w",
+        "select count(*) from core.identity_suggestion where first_actor_key like 'github%'"
+        " and second_actor_key like 'huggingface%'",
+    )[0][0]
+    same = [row for row in rows if row[0]]
+    found = [row for row in same if row[2] is not None]
+    knowable = [row for row in same if row[1] != "different"]
+    homonyms = [row for row in rows if not row[0] and row[2] is not None]
+    print(
+        f"\nidentities: {len(same)} planted pairs seen, {len(found)} suggested, "
+        f"{len(homonyms)} homonyms among {total} suggestions: "
+        f"precision {ratio(len(found), total):.3f}, recall {ratio(len(found), len(same)):.3f}, "
+        f"of those with a like login {ratio(len(found), len(knowable)):.3f}"
+    )
+    assert len(knowable) >= 5
+    assert len(found) == len(knowable)
+    assert ratio(len(found), total) >= 0.75
+    # A namesake is suggested like anybody else, which is why nobody is merged by it.
+    assert built.rows("w", "select count(*) from core.bridge_identity") == [(0,)]
