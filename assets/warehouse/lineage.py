@@ -70,8 +70,10 @@ def looked_at_once() -> Iterator[None]:
     """While it lasts, dagster-dbt looks at models economically.
 
     It parses a model once and not once for each column (sqlglot gives the lineage of all columns
-    for little more than that of one), and works in the calling thread: with a pool, as it is, the
-    caller asks without pause whether the pool is done, and takes the processor from it.
+    for little more than that of one), does not cut the text of each step down to its column (which
+    nobody reads, and which costs more than all the rest), and works in the calling thread: with a
+    pool, as it is, the caller asks without pause whether the pool is done, and takes the processor
+    from it.
     """
     library: Any = import_module("dagster_dbt.core.dbt_cli_event")
     iterator: Any = import_module("dagster_dbt.core.dbt_event_iterator")
@@ -79,7 +81,9 @@ def looked_at_once() -> Iterator[None]:
 
     @lru_cache(maxsize=1)
     def all_columns(sql: str, dialect: str, schema: "_Same") -> Mapping[str, Any]:
-        found: Mapping[str, Any] = one_column(None, sql, schema.value, dialect=dialect)
+        found: Mapping[str, Any] = one_column(
+            None, sql, schema.value, dialect=dialect, trim_selects=False
+        )
         return found
 
     def lineage(column: str, sql: str, schema: Any, dialect: str) -> Any:
