@@ -22,6 +22,8 @@ Numbers = NDArray[np.float64]
 
 # Behaviour alone is never certain.
 MOST = 4.5
+# What of a curve counts grows up to this many acts: in few, kinds and evenness are small by chance.
+FULL = {"act_count": 50, "message_count": 20, "thread_count": 20}
 # A curve that says less than this is no reason.
 _LEAST_TOLD = 0.25
 
@@ -34,22 +36,28 @@ class Curve:
         feature: canonical name.
         group: of the curves of a group only the one that says most counts.
         points: (value, change of the log odds), values ascending; straight lines between them.
-        least_acts: nothing is said of accounts with fewer acts: their numbers are accidents.
+        least: nothing is said of accounts with fewer acts: their numbers are accidents.
         people: how it is with people, to stand beside the account's value.
+        counted: the feature that says of how many acts, messages or threads it is.
     """
 
     feature: str
     group: str
     points: tuple[tuple[float, float], ...]
-    least_acts: int
+    least: int
     people: str
+    counted: str = "act_count"
 
-    def at(self, values: Numbers, act_counts: Numbers) -> Numbers:
-        """Changes of the log odds, (n,); 0.0 where the value is unknown or rests on few acts."""
+    def at(self, values: Numbers, counts: Numbers) -> Numbers:
+        """Changes of the log odds, (n,); 0.0 where the value is unknown or rests on few acts.
+
+        Args:
+            counts: of what is counted; NaN is taken for enough.
+        """
         xs, ws = zip(*self.points, strict=True)
-        change = np.interp(values, xs, ws)
-        few = act_counts < self.least_acts
-        return np.where(np.isnan(values) | few, 0.0, change)
+        counts = np.where(np.isnan(counts), np.inf, counts)
+        change = np.interp(values, xs, ws) * np.minimum(1.0, counts / FULL[self.counted])
+        return np.where(np.isnan(values) | (counts < self.least), 0.0, change)
 
 
 CURVES = (
@@ -136,6 +144,7 @@ CURVES = (
         ((0.02, -1.0), (0.1, 0.0), (0.3, 1.5), (0.7, 3.0)),
         5,
         "people: hardly any",
+        "message_count",
     ),
     Curve(
         "template_text_share",
@@ -143,6 +152,7 @@ CURVES = (
         ((0.05, -0.5), (0.15, 0.0), (0.5, 2.0), (0.9, 3.0)),
         5,
         "people: hardly any",
+        "message_count",
     ),
     Curve(
         "response_seconds_median",
@@ -150,6 +160,7 @@ CURVES = (
         ((10, 2.0), (60, 1.5), (300, 0.0), (3600, -0.5), (86400, -0.5)),
         5,
         "people: an hour or a day",
+        "thread_count",
     ),
 )
 _POSITIONS = {name: position for position, name in enumerate(NAMES)}
@@ -157,11 +168,11 @@ _POSITIONS = {name: position for position, name in enumerate(NAMES)}
 
 def contributions(features: Numbers) -> Numbers:
     """What each curve adds to the log odds, (n, len(CURVES)); of a group only the strongest."""
-    acts = features[:, _POSITIONS["act_count"]]
-    # Where the number of acts is unknown, the features are taken to rest on enough.
-    acts = np.where(np.isnan(acts), np.inf, acts)
     said = np.column_stack(
-        [curve.at(features[:, _POSITIONS[curve.feature]], acts) for curve in CURVES]
+        [
+            curve.at(features[:, _POSITIONS[curve.feature]], features[:, _POSITIONS[curve.counted]])
+            for curve in CURVES
+        ]
     )
     for group in {curve.group for curve in CURVES}:
         members = [k for k, curve in enumerate(CURVES) if curve.group == group]

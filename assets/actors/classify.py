@@ -44,6 +44,7 @@ CERTAIN, EXCLUDED = 0.999, 0.001
 # The odds of automation among accounts of which nothing is known: a few in a hundred.
 PRIOR = -3.5
 REASON_COUNT = 4
+GITHUB = "github"
 _BOT_TYPES, _ORGANISATION_TYPES = ("bot",), ("organization", "organisation")
 
 SCHEMA = pa.schema(
@@ -119,13 +120,16 @@ def classify(accounts: Tabular, rules: Rules) -> Tabular:
         One row an account in the order of the input, with the columns of `SCHEMA`.
     """
     logins = [login or "" for login in accounts.column("login").to_pylist()]
+    platforms = _texts(accounts, "platform", GITHUB)
     features = feature_matrix(accounts)
+    # All that is known of behaviour is of GitHub's many kinds of act; the Hub has four.
+    features[[platform != GITHUB for platform in platforms]] = np.nan
     names = [evidence_of(login) for login in logins]
     decisions = _scored(logins, names, features, rules)
     for row, (login, platform, kind, is_organisation, is_staff) in enumerate(
         zip(
             logins,
-            _texts(accounts, "platform", "github"),
+            platforms,
             _texts(accounts, "platform_type", ""),
             _flags(accounts, "is_organisation"),
             _flags(accounts, "is_platform_staff"),
