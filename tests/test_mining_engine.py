@@ -15,8 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from assets.mining import engine
-from assets.mining.engine import ANSWERS, Night, Table, anchor, night
+from assets.mining.engine import ANSWERS, Night, Table, night
 from assets.mining.questions import Question, Step
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.journal import Journal
@@ -360,15 +359,6 @@ def test_bad_lines_and_etags_are_kept(tmp_path: Path) -> None:
     with night(lake, SOURCE, DAY + timedelta(1), "other", tmp_path / "state", TABLES) as tonight:
         # It was landed, so that another form does not make it useless.
         assert tonight.etag(url) == ("me", '"1"')
-
-
-def test_tables_can_be_read_before_the_first_night(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    anchor(lake, SOURCE, TABLES)
-    for table, columns in (("items", COLUMNS), (ANSWERS, engine.ANSWER_COLUMNS)):
-        files = tmp_path / "raw" / SOURCE / table
-        found = duckdb.sql(f"select * from read_parquet('{files}/*/*.parquet')")
-        assert list(found.columns) == [*columns, "day"]
 
 
 _CHILD = """

@@ -203,7 +203,3 @@ def test_a_night_that_does_not_ask_github_goes_on(
     for event in made.values():
         told = event.step_materialization_data.materialization.metadata
         assert told["coverage"].value == says
-    # dbt reads the tables all the same.
-    for key in keys.GITHUB_SNAPSHOT:
-        anchor = settings.lake_root / "raw" / "github" / key.path[-1] / "day=1970-01-01"
-        assert (anchor / "anchor.parquet").exists(), key

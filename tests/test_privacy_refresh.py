@@ -21,6 +21,7 @@ from privacy_support import texts, traces
 from assets.github.mining import observe_github
 from assets.huggingface.observation import observe
 from assets.mining.engine import Night
+from assets.warehouse.sources import tables
 from orchestration import keys
 from orchestration.failures import TransientFailure
 from orchestration.lake import Lake
@@ -179,7 +180,11 @@ def planted(settings: Settings, people: list[Person]) -> None:
         with lake.temporary(".parquet") as parquet, duckdb.connect() as connection:
             stamp = f"timestamp '{day}' as observed_at, timestamp '{day}' as created_at"
             stamp = stamp if table == "issue_comments" else stamp.split(",")[0]
-            connection.execute(f"copy ({sql}, {stamp}) to '{parquet}' (format parquet)")
+            declared = tables()[source][table].items()
+            columns = ", ".join(f'"{name}" {kind}' for name, kind in declared)
+            connection.execute(f"create table whole ({columns})")
+            connection.execute(f"insert into whole by name {sql}, {stamp}")
+            connection.execute(f"copy whole to '{parquet}' (format parquet)")
             row = {"name": "planted", "state": "ok", "row_count": 2 - (table == "issue_comments")}
             row |= {"duplicate_count": 0, "malformed_count": 0, "source_bytes": 0}
             lake.partition(source, table, day).commit(row, parquet)
