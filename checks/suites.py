@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from assets.actors.policies import POLICIES
 from checks.outcome import Severity
 
 # GitHub opened in private beta in October 2007: nothing on either platform is older.
@@ -18,7 +19,6 @@ FIRST_REPOSITORY = datetime(2007, 10, 1)
 TOLERANCE = timedelta(days=1)
 HUB_TYPES = ("model", "dataset", "space")
 PLATFORM_TYPES = [("github", "repository"), *(("huggingface", kind) for kind in HUB_TYPES)]
-POLICIES = ["none", "paper", "conservative", "aggressive"]
 BASES = ["flow", "stock"]
 
 
@@ -277,7 +277,7 @@ def platform_comparison(now: datetime) -> Suite:
             Rule(
                 "all_policies_compared",
                 "expect_column_distinct_values_to_equal_set",
-                {"column": "bot_policy", "value_set": POLICIES},
+                {"column": "bot_policy", "value_set": list(POLICIES)},
                 "how much depends on the policy is seen where all are there",
             ),
             _one_of("status_accepted", "status", ["measured", "not_measurable"], "two states"),

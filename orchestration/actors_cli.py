@@ -47,11 +47,6 @@ Labelled = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same result.")]
 
 
-def model_path(settings: Settings) -> Path:
-    """Where `train` puts a model and `classify` looks for one."""
-    return settings.state_dir / "actors" / "model.skops"
-
-
 @app.command()
 def classify(
     file: Annotated[
@@ -72,7 +67,7 @@ def classify(
     json_: Json = False,
 ) -> None:
     """Classify the accounts of a file: login, class, is_bot, score, reasons."""
-    from assets.actors.classify import POLICIES
+    from assets.actors.policies import POLICIES
     from assets.actors.tables import read_accounts, write_decisions
 
     chosen = next((known for known in POLICIES if known == policy), None)
@@ -123,7 +118,7 @@ def train(
     from assets.actors.model import train as trained
     from assets.actors.tables import read_accounts
 
-    target = model or model_path(Settings.load())
+    target = model or Settings.load().actor_model_path
     accounts = read_accounts(file, labelled=True)
     if accounts.labels is None:
         raise PermanentFailure(f"{file} has no labels.", "Add the column bot.")
@@ -185,7 +180,7 @@ def _rules(model: Path | None, no_model: bool) -> "tuple[Rules, Path | None]":
         return Rules.load(), None
     if model is not None:
         return Rules.load(model), model
-    own = model_path(Settings.load())
+    own = Settings.load().actor_model_path
     if not own.is_file():
         return Rules.load(), None
     try:

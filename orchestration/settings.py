@@ -463,6 +463,11 @@ class Settings(BaseSettings):
         return self.state_dir / "dbt"
 
     @property
+    def actor_model_path(self) -> Path:
+        """The model of accounts that was trained here, if one was."""
+        return self.state_dir / "actors" / "model.skops"
+
+    @property
     def private_dir(self) -> Path:
         """Salt, keys and the opt-out list: nobody else's to read, and never published."""
         return self.data_dir / "private"

@@ -17,7 +17,6 @@ from assets.actors import behaviour
 from assets.actors.classify import (
     AUTOMATED,
     CLASSES,
-    POLICIES,
     SCHEMA,
     Rules,
     classify,
@@ -33,6 +32,7 @@ from assets.actors.model import (
     threshold_of,
     train,
 )
+from assets.actors.policies import POLICIES
 from orchestration.failures import PermanentFailure
 
 unhurried = settings(deadline=None, database=None, max_examples=60)

@@ -7,10 +7,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from assets.actors.policies import POLICIES
 from assets.study.comparison import (
     COLUMNS,
     INTENSITY_COLUMNS,
-    POLICIES,
     TABLE,
     choose_basis,
     compare_platforms,

@@ -13,6 +13,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from assets.actors.policies import POLICIES
 from assets.github import assets as github_assets
 from orchestration import demo, keys
 from orchestration.build import build_defs
@@ -365,7 +366,6 @@ def test_the_salt_is_made_once_and_is_private(tmp_path: Path) -> None:
 
 # Bot policies
 
-POLICIES = ("none", "paper", "conservative", "aggressive")
 Amounts = dict[str, float | None]
 
 

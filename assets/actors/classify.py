@@ -12,7 +12,7 @@ behaviour, by weights that the project wrote or by a model that was trained here
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +22,12 @@ from assets.actors import behaviour
 from assets.actors.features import NAMES
 from assets.actors.lists import Known, Lists, known_accounts
 from assets.actors.names import NameEvidence, evidence_of
+from assets.actors.policies import Policy
 from assets.actors.vocabulary import OF_AI
 
 if TYPE_CHECKING:
     from assets.actors.model import Model
 
-Policy = Literal["none", "paper", "conservative", "aggressive"]
-POLICIES: tuple[Policy, ...] = ("none", "paper", "conservative", "aggressive")
 AUTOMATED = frozenset({"bot", "ai_agent", "platform_automation"})
 PERSON = "person"
 CLASSES = (*sorted(AUTOMATED), "person", "platform_staff", "organisation", "unknown")

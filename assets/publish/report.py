@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from assets.actors.policies import POLICIES
 from assets.publish.figures import (
     DayCoverage,
     Distribution,
@@ -34,7 +35,6 @@ from assets.study.comparison import (
     FEATURES,
     PLATFORM_NAMES,
     PLATFORMS,
-    POLICIES,
     STUDIED,
     Basis,
     choose_basis,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from assets.actors.policies import POLICIES
 from assets.study.statistics import MannWhitney, holm, mann_whitney, summarise
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration.failures import PermanentFailure
@@ -22,8 +23,6 @@ Basis = Literal["flow", "stock"]
 Row = dict[str, Any]
 
 PLATFORMS = ("github", "huggingface")
-# Whose acts are left out; see docs/actors.md.
-POLICIES = ("none", "paper", "conservative", "aggressive")
 PLATFORM_NAMES = {"github": "GitHub", "huggingface": "Hugging Face Hub"}
 # Feature: its column on either basis. Discussions are issues with their comments on GitHub;
 # pull requests are not counted (study method, part A, RQ1).

@@ -8,7 +8,8 @@ belong here: the figures themselves (`mart_intensity_summary`, `comparison`) and
 from pathlib import Path
 from typing import Any
 
-from assets.study.comparison import FEATURES, POLICIES
+from assets.actors.policies import POLICIES
+from assets.study.comparison import FEATURES
 from assets.study.comparison import TABLE as COMPARISON
 from assets.study.tables import StudyTable, open_warehouse, replace_study
 

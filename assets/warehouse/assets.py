@@ -27,7 +27,7 @@ from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 from packaging.version import Version
 
 from assets.warehouse import changes
-from assets.warehouse.classified import MODEL_VARIABLE, TRAINED
+from assets.warehouse.classified import MODEL_VARIABLE
 from assets.warehouse.lineage import Columns, LineageStore, looked_at_once
 from assets.warehouse.sources import make_readable
 from orchestration import keys, metadata
@@ -198,7 +198,7 @@ def _build(
     """Run dbt once, then look at what it made; the warehouse is ours."""
     # Read by the dbt process and by the adapter with which row counts are taken.
     os.environ.update(environment(settings.lake_root, settings.warehouse_path, window))
-    os.environ[MODEL_VARIABLE] = str(settings.state_dir.resolve() / TRAINED)
+    os.environ[MODEL_VARIABLE] = str(settings.actor_model_path.resolve())
     target = settings.dbt_dir.resolve() / context.op_execution_context.op.name
     _know_what_was_parsed(settings.dbt_dir.resolve() / "manifest", target)
     # dagster-dbt changes the process's folder while it looks at the warehouse.

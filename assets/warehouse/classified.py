@@ -17,8 +17,6 @@ from assets.actors import classify, lists
 
 # Holds the path of a model that was trained here; none, and the rules decide alone.
 MODEL_VARIABLE = "OSMOSCOPE_ACTOR_MODEL"
-# Where it lies in an installation's folder of states.
-TRAINED = "actors/model.skops"
 BATCH_ROWS = 50_000
 # Beside what the rules say: who it is about, and what it was made of.
 SCHEMA = pa.schema(
