@@ -13,7 +13,7 @@ from scipy import stats
 
 from assets.study import estimators as e
 from assets.study.resampling import bootstrap_mean
-from assets.study.statistics import mann_whitney
+from assets.study.statistics.two_sample import mann_whitney
 from orchestration.failures import PermanentFailure
 
 # Two strata with a heavy tail; the last unit of each does not belong.

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.study.statistics import SMALLEST_P_VALUE, holm, mann_whitney, summarise
+from assets.study.statistics.descriptives import summarise
+from assets.study.statistics.multiplicity import holm
+from assets.study.statistics.two_sample import SMALLEST_P_VALUE, mann_whitney
 from orchestration.failures import PermanentFailure
 
 # Few distinct values: ties are the rule in these data, not the exception.

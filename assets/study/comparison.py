@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assets.actors.policies import POLICIES
-from assets.study.statistics import MannWhitney, holm, mann_whitney, summarise
+from assets.study.statistics.descriptives import summarise
+from assets.study.statistics.multiplicity import holm
+from assets.study.statistics.two_sample import MannWhitney, mann_whitney
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration.failures import PermanentFailure
 

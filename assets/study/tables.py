@@ -66,7 +66,7 @@ def table_of(table: StudyTable, rows: Sequence[Mapping[str, Any]]) -> "pa.Table"
     import pyarrow as pa
 
     kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(),
-             "BOOLEAN": pa.bool_(), "INTEGER": pa.int32()}  # fmt: skip
+             "BOOLEAN": pa.bool_(), "INTEGER": pa.int32(), "DATE": pa.date32()}  # fmt: skip
     schema = pa.schema([(name, kinds[kind.split()[0]]) for name, kind, _ in table.columns])
     return pa.Table.from_pylist(list(rows), schema=schema)
 
