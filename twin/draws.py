@@ -81,6 +81,19 @@ def weighted_choice(rng: np.random.Generator, weights: Floats, size: int) -> Int
     ).astype(np.int64)
 
 
+def held_by_few(rng: np.random.Generator, count: int, largest: float = 0.04) -> Floats:
+    """Weights of which few have most, as owners have repositories, yet none more than a share.
+
+    A Pareto tail of exponent 1.1 alone may give nearly all to one of a small world's owners, which
+    no platform of this size shows.
+    """
+    weights = rng.pareto(1.1, count) + 1
+    # Every round lowers the sum, and with it what is too much; it settles within a few.
+    for _ in range(60):
+        weights = np.minimum(weights, max(largest, 2 / count) * weights.sum())
+    return weights
+
+
 def exact_share(share: Floats) -> Floats:
     """A share in [0, 1] on the grid on which the marks are exact."""
     steps: Floats = np.round(np.clip(share, 0, 1) * _SHARE_STEPS)

@@ -27,6 +27,7 @@ from twin.draws import (
     Bools,
     Floats,
     Ints,
+    held_by_few,
     mixed,
     ranks_of,
     salt_of,
@@ -303,7 +304,7 @@ def plan_repositories(world: World) -> HubRepositories:
 
 def _owners(rng: np.random.Generator, world: World, total: int) -> Ints:
     accounts = world.hub_accounts
-    weights = rng.pareto(1.1, len(accounts.login)) + 1
+    weights = held_by_few(rng, len(accounts.login))
     weights[accounts.person_count :] *= 6
     weights[accounts.is_bot] = 0
     return weighted_choice(rng, weights, total)
