@@ -37,6 +37,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.twin
 	$(BIN)/python -m bench.mining
 	$(BIN)/python -m bench.sampling
+	$(BIN)/python -m bench.statistics
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools

@@ -38,6 +38,7 @@ from rich.progress import (
 from rich.table import Table
 
 from orchestration.actors_cli import app as actors_app
+from orchestration.compare_cli import compare
 from orchestration.failures import (
     OsmoscopeError,
     PermanentFailure,
@@ -75,6 +76,7 @@ app.add_typer(mining_app, name="mine")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(sample_app, name="sample")
 app.add_typer(twin_app, name="twin")
+app.command()(compare)
 out = Console(highlight=False, soft_wrap=True)
 # A handle of its own: while a step runs, Dagster takes the process's standard error to a file.
 err = Console(file=os.fdopen(os.dup(2), "w"), highlight=False, soft_wrap=True)

@@ -1,0 +1,547 @@
+"""Intervals of two-sample effects by a bootstrap in which owners are drawn with all they own.
+
+Belongs here: the draws, and what they say of each effect. Does not belong here: the effects
+themselves (`two_sample`), means of one sample under its design (`assets.study.resampling`).
+
+A draw multiplies all that an owner has by one exponential number (Rubin 1981; of clusters: Field
+and Welsh 2007). Such numbers were chosen over counts of owners drawn with replacement as no draw
+loses a group or its middle, and as their skewness lengthens intervals on the side of a heavy tail,
+where percentiles are too short. Where owners are few, or a few have most, resampling varies less
+than the sample did and intervals are too short: ends are then percentiles farther out (Hesterberg
+2015, the expanded percentile interval). Under a design the numbers are centred within strata and
+shrunk by the finite population correction, as in `assets.study.resampling`.
+
+What a draw needs is the weight of each distinct value, a product of the table of values by owners
+with the owners' numbers. That table is made once for all features and both groups, so that they
+share the draws.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from assets.study.estimators import Sample
+from assets.study.statistics.two_sample import (
+    EFFECTS,
+    SMALLEST_P_VALUE,
+    TOLERANCE,
+    Differences,
+    dominance,
+    owner_numbers,
+)
+from assets.study.statistics.values import Floats, Frequencies, Ints
+from orchestration.failures import PermanentFailure
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+DRAWS = 2000
+LEVEL = 0.95
+# Draws made at a time: wide enough for vectors, narrow enough for caches and memory.
+BLOCK = 16
+# Most distinct values of a feature of a group in the draws: neighbours are taken together above,
+# each as heavy as a tenth of the standard error of a share, or lighter.
+MOST_VALUES = 2**14
+# Points at which a draw's differences are counted, and how far they reach in standard errors.
+POINTS = 33
+REACH = 6.0
+# In place of a share of nothing: the smallest difference.
+LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class Group:
+    """One of the two samples.
+
+    Attributes:
+        values: (n,) one feature, or (n, f) several that share the draws; NaN is unknown and leaves
+            the unit out of that feature only.
+        weight: (n,) how many units each stands for; by default the sample's weights, or one.
+            Units of weight zero are left out.
+        cluster: (n,) owner of each unit, text or whole numbers; by default, and where it is None,
+            a unit is alone.
+        sample: the design the units were drawn by; by default they are all there is.
+    """
+
+    values: ArrayLike
+    weight: ArrayLike | None = None
+    cluster: ArrayLike | None = None
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """95 % of an effect; all None where none can be made."""
+
+    low: float | None = None
+    high: float | None = None
+    standard_error: float | None = None
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Of one feature.
+
+    Attributes:
+        effects: by the names of `two_sample.EFFECTS`.
+        p_value: two-sided, of no tendency to be larger: of t, Cliff's delta on the scale of the
+            inverse hyperbolic tangent over its standard error there. None where the groups, or
+            those of a draw, do not overlap.
+        first_clusters: owners in the first group with a known value.
+        second_clusters: likewise.
+        draws: that the intervals rest on.
+    """
+
+    effects: Mapping[str, Interval]
+    p_value: float | None
+    first_clusters: int
+    second_clusters: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class _Units:
+    """A group as arrays, its owners as numbers from 0."""
+
+    values: Floats
+    weight: Floats
+    owner: Ints
+    sample: Sample | None
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A feature of a group: where its values lie in the table, and its distinct values.
+
+    Attributes:
+        value: (K,) ascending.
+        weight: (K,) of the sample itself.
+        rows: of the table: K for the values, and one for the weighted sum.
+    """
+
+    value: Floats
+    weight: Floats
+    rows: slice
+    clusters: int
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Weights by value (rows) and owner (columns), and the same by value and stratum.
+
+    Attributes:
+        by_owner: (R + H, O) the last H rows are the mean number of each stratum of the designs.
+        by_stratum: (R, H).
+        spread: (H,) by how much a stratum's numbers are stretched.
+    """
+
+    by_owner: "csc_array"
+    by_stratum: "csc_array"
+    spread: Floats
+
+    def draw(self, rng: np.random.Generator, count: int) -> Floats:
+        """(R, count) weights of a block of draws."""
+        numbers = rng.standard_exponential((self.by_owner.shape[1], count))
+        found: Floats = self.by_owner @ numbers
+        if not self.spread.size:
+            return found
+        rows = self.by_stratum.shape[0]
+        rest: Floats = self.by_stratum @ (1 - self.spread[:, None] * found[rows:])
+        return found[:rows] + rest
+
+
+def clustered_bootstrap(
+    first: Group,
+    second: Group,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    has_common_clusters: bool = False,
+) -> list[Intervals]:
+    """Percentile intervals of all effects of a first against a second group.
+
+    From some hundred owners a group on they cover what they state, with fifty a few points less
+    (`bench.statistics` simulates it); the ratio of means only where the features' variance is
+    finite: where a handful of units makes the mean, no resampling knows what was not drawn. The
+    difference and the ratio of medians move in steps on whole numbers, so that their intervals
+    cover more often than stated. There is no interval where a group has fewer than two owners, and
+    none of a ratio whose denominator is zero in a draw.
+
+    Args:
+        first: with as many features as the second.
+        second: likewise.
+        draws: a multiple of 16 is made, this many at least.
+        seed: of the draws.
+        has_common_clusters: whether a cluster's name means the same owner in both groups, who is
+            then drawn for both at once.
+
+    Returns:
+        One for each feature, in order.
+
+    Raises:
+        PermanentFailure: a value is infinite or not a number; a weight is unknown or below zero;
+            numbers of units or features differ.
+    """
+    units = _units(first, second, has_common_clusters)
+    table, parts = _table(units)
+    pairs = list(zip(*parts, strict=True))
+    counters = [_Counter.of(table, *pair) if _is_measurable(pair) else None for pair in pairs]
+    found: list[list[dict[str, Floats]]] = [[] for _ in pairs]
+    rng = np.random.default_rng(seed)
+    for _ in range(-(-draws // BLOCK)):
+        block = table.draw(rng, BLOCK)
+        for counter, kept in zip(counters, found, strict=True):
+            if counter is not None:
+                kept.append(counter.effects(block))
+    return [
+        _intervals(pair, counter, kept, BLOCK * -(-draws // BLOCK))
+        for pair, counter, kept in zip(pairs, counters, found, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """What is the same in all draws of a feature.
+
+    Attributes:
+        left: (K,) for each value of the first, how many of the second's are below.
+        right: (K,) how many are not above.
+        points: (P,) differences among which the middle one of a draw is looked for.
+        reach: (P, K) for each, how many of the second's values are below the first's less it.
+        is_complete: whether no difference lies between the points.
+        degrees: of freedom of each effect.
+    """
+
+    first: _Part
+    second: _Part
+    left: Ints
+    right: Ints
+    points: Floats
+    reach: Ints
+    is_complete: bool
+    degrees: Mapping[str, float]
+
+    @classmethod
+    def of(cls, table: _Table, first: _Part, second: _Part) -> "_Counter":
+        left = np.searchsorted(second.value, first.value, "left")
+        right = np.searchsorted(second.value, first.value, "right")
+        points, is_complete = _points(table, first, second)
+        reach = np.stack([
+            np.searchsorted(second.value, first.value - point, "left") for point in points
+        ])  # fmt: skip
+        by_rank = _degrees(_rank_influence(table, first, second, 0.0))
+        by_mean = _degrees(_mean_influence(table, first, second))
+        degrees = {name: by_mean if name == "ratio_of_means" else by_rank for name in EFFECTS}
+        return cls(first, second, left, right, points, reach, is_complete, degrees)
+
+    def effects(self, block: Floats) -> dict[str, Floats]:
+        """Each effect in each draw of a block."""
+        mine, other = block[self.first.rows], block[self.second.rows]
+        weight, total = mine[:-1], mine[-1]
+        others, other_total = other[:-1], other[-1]
+        below = np.zeros((others.shape[0] + 1, others.shape[1]))
+        np.cumsum(others, axis=0, out=below[1:])
+        size, other_size = weight.sum(axis=0), below[-1]
+        ahead = np.einsum("kb,kb->b", weight, below[self.left] + below[self.right] - other_size)
+        delta = np.clip(ahead / (size * other_size), -1, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = (total / size) / (other_total / other_size)
+            medians = _middles(self.first.value, np.cumsum(weight, axis=0) / size) / _middles(
+                self.second.value, below[1:] / other_size
+            )
+        return {
+            "cliffs_delta": delta,
+            "vargha_delaney_a": (1 + delta) / 2,
+            "hodges_lehmann": self._middle(weight, below, size * other_size),
+            "ratio_of_means": means,
+            "ratio_of_medians": medians,
+        }
+
+    def _middle(self, weight: Floats, below: Floats, pairs: Floats) -> Floats:
+        """The middle difference of each draw."""
+        # A difference is above a point where the second's value is below the first's less it.
+        shares = np.stack([
+            1 - np.einsum("kb,kb->b", weight, below[reach]) / pairs for reach in self.reach
+        ])  # fmt: skip
+        if self.is_complete:
+            return _middles(self.points, shares)
+        at = np.minimum((shares < 0.5).sum(axis=0), self.points.size - 1)
+        upper = self.points[at]
+        column = np.arange(at.size)
+        before = np.maximum(at - 1, 0)
+        low, high = shares[before, column], shares[at, column]
+        rise = np.where(high > low, high - low, 1.0)
+        step = np.clip((high - 0.5) / rise, 0.0, 1.0)
+        middle: Floats = upper - step * (upper - self.points[before])
+        return middle
+
+
+def _points(table: _Table, first: _Part, second: _Part) -> tuple[Floats, bool]:
+    """Where the middle differences of draws are expected; whether all there is lies among them."""
+    sides = [Frequencies(part.value, part.weight, part.value.size) for part in (first, second)]
+    search = Differences(*sides)
+    influence = _rank_influence(table, first, second, search.quantile(0.5))
+    reach = REACH * float(np.sqrt((influence**2).sum()))
+    low, high = (search.quantile(min(max(0.5 + far, LEAST), 1.0)) for far in (-reach, reach))
+    if low == high:
+        return np.array([low], dtype=np.float64), True
+    if first.value.size * second.value.size <= POINTS * POINTS * 8:
+        every = np.unique(np.subtract.outer(first.value, second.value))
+        every = every[(every >= low) & (every <= high)]
+        if every.size <= POINTS:
+            return every, True
+    elif high - low < POINTS and all((part.value % 1 == 0).all() for part in (first, second)):
+        return np.arange(low, high + 1, dtype=np.float64), True
+    between = np.quantile(search.drawn_between(low, high), np.linspace(0, 1, POINTS - 1))
+    return np.unique(np.concatenate([[low], between, [high]])), False
+
+
+def _rank_influence(table: _Table, first: _Part, second: _Part, bound: float) -> Floats:
+    """(O,) by how much each owner moves the share of differences up to a bound."""
+    mine = 1 - _share(second, first.value - bound, "left")
+    other = _share(first, second.value + bound, "right")
+    share = float(first.weight @ mine) / float(first.weight.sum())
+    return _influence(
+        table,
+        first, (mine - share) / first.weight.sum(),
+        second, (other - share) / second.weight.sum(),
+    )  # fmt: skip
+
+
+def _mean_influence(table: _Table, first: _Part, second: _Part) -> Floats:
+    """(O,) by how much each owner moves the logarithm of the ratio of means."""
+    values = []
+    for part in (first, second):
+        total = float(part.weight @ part.value)
+        # Without a mean there is no ratio either.
+        values.append(part.value / (total or math.inf) - 1 / part.weight.sum())
+    return _influence(table, first, values[0], second, -values[1])
+
+
+def _influence(
+    table: _Table, first: _Part, first_values: Floats, second: _Part, second_values: Floats
+) -> Floats:
+    """(O,) sum over what each owner has of the derivative by a unit's weight (linearisation)."""
+    rows = np.zeros(table.by_owner.shape[0])
+    rows[first.rows][:-1] = first_values
+    rows[second.rows][:-1] = second_values
+    found: Floats = rows @ table.by_owner
+    return found
+
+
+def _degrees(influence: Floats) -> float:
+    """Degrees of freedom of the variance of a sum over owners (Satterthwaite 1946).
+
+    From the spread of the squares themselves: n for n normal owners alike, few where few make it.
+    """
+    squares = influence[influence != 0] ** 2
+    if squares.size < 2:
+        return 1.0
+    total = float(squares.sum())
+    spread = float((squares**2).sum()) - total**2 / squares.size
+    most = float(squares.size - 1)
+    return max(1.0, min(most, 2 * total**2 / spread)) if spread > 0 else most
+
+
+def _share(part: _Part, bounds: Floats, side: Literal["left", "right"]) -> Floats:
+    """Share of a part below (left) or not above (right) each bound."""
+    cumulated = np.concatenate([[0.0], np.cumsum(part.weight)])
+    found: Floats = cumulated[np.searchsorted(part.value, bounds, side)] / cumulated[-1]
+    return found
+
+
+def _middles(value: Floats, shares: Floats) -> Floats:
+    """Of each draw the value at which the share up to it reaches one half, or is passed."""
+    reached, passed = (
+        value[np.minimum((shares < 0.5 + slack).sum(axis=0), value.size - 1)]
+        for slack in (-TOLERANCE, TOLERANCE)
+    )
+    middle: Floats = (reached + passed) / 2
+    return middle
+
+
+def _is_measurable(pair: tuple[_Part, _Part]) -> bool:
+    return all(part.clusters > 1 for part in pair)
+
+
+def _intervals(
+    pair: tuple[_Part, _Part],
+    counter: _Counter | None,
+    blocks: list[dict[str, Floats]],
+    draws: int,
+) -> Intervals:
+    clusters = [part.clusters for part in pair]
+    if counter is None:
+        return Intervals(dict.fromkeys(EFFECTS, Interval()), None, clusters[0], clusters[1], 0)
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in EFFECTS}
+    return Intervals(
+        effects={name: _interval(found[name], counter.degrees[name]) for name in EFFECTS},
+        p_value=_p_value(pair, found["cliffs_delta"], counter.degrees["cliffs_delta"]),
+        first_clusters=clusters[0],
+        second_clusters=clusters[1],
+        draws=draws,
+    )
+
+
+def _interval(values: Floats, degrees: float) -> Interval:
+    """Of draws; with k degrees they vary by a factor of sqrt(k / (k + 1)) too little."""
+    from scipy.stats import norm, t
+
+    if not np.isfinite(values).all():
+        return Interval()
+    more = math.sqrt((degrees + 1) / degrees)
+    tail = float(norm.sf(more * t.ppf((1 + LEVEL) / 2, degrees)))
+    # Ends are values of draws: between two steps of an effect on whole numbers there is none.
+    low = float(np.quantile(values, tail, method="lower"))
+    high = float(np.quantile(values, 1 - tail, method="higher"))
+    return Interval(low, high, more * float(np.std(values, ddof=1)))
+
+
+def _p_value(pair: tuple[_Part, _Part], deltas: Floats, degrees: float) -> float | None:
+    from scipy.stats import t
+
+    first, second = (Frequencies(part.value, part.weight, part.value.size) for part in pair)
+    delta = dominance(first, second)
+    if abs(delta) >= 1 or float(np.abs(deltas).max()) >= 1:
+        return None
+    error = math.sqrt((degrees + 1) / degrees) * float(np.std(np.arctanh(deltas), ddof=1))
+    if error == 0:
+        return None
+    far = abs(math.atanh(delta)) / error
+    return max(float(2 * t.sf(far, degrees)), SMALLEST_P_VALUE)
+
+
+def _units(first: Group, second: Group, has_common_clusters: bool) -> list[_Units]:
+    found = []
+    for group in (first, second):
+        values = _features(group.values)
+        given = group.weight
+        if given is None and group.sample is not None:
+            given = group.sample.weight
+        weight = np.ones(len(values)) if given is None else np.asarray(given, dtype=np.float64)
+        sizes = {len(values), weight.size}
+        sizes |= set() if group.sample is None else {group.sample.stratum.size}
+        sizes |= set() if group.cluster is None else {len(np.asarray(group.cluster))}
+        if len(sizes) > 1:
+            raise PermanentFailure("Values, weights, clusters and the sample differ in number.")
+        if not np.isfinite(weight).all() or (weight.size and float(weight.min()) < 0):
+            raise PermanentFailure("A weight is unknown, infinite or below zero.")
+        found.append((values, weight, group))
+    if found[0][0].shape[1] != found[1][0].shape[1]:
+        raise PermanentFailure("The groups differ in their number of features.")
+    owners = _owners([(group.cluster, len(values)) for values, _, group in found],
+                     has_common_clusters)  # fmt: skip
+    return [
+        _Units(values, weight, owner, group.sample)
+        for (values, weight, group), owner in zip(found, owners, strict=True)
+    ]
+
+
+def _features(values: ArrayLike) -> Floats:
+    """(n, f) doubles, NaN where unknown."""
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise PermanentFailure("Numbers expected.") from error
+    if found.ndim == 1:
+        found = found[:, None]
+    if found.ndim != 2:
+        raise PermanentFailure(f"One or two dimensions expected, got {found.ndim}.")
+    if np.isinf(found).any():
+        raise PermanentFailure("A value is infinite.", "Correct the model that made it.")
+    return found
+
+
+def _owners(clusters: list[tuple[ArrayLike | None, int]], has_common: bool) -> list[Ints]:
+    """Owners of either group as numbers from 0, no number in both unless owners are common."""
+    (first, count), (second, other) = clusters
+    if has_common and first is not None and second is not None:
+        together = np.concatenate([np.asarray(first), np.asarray(second)])
+        everyone = owner_numbers(together, count + other)
+        return [everyone[:count], everyone[count:]]
+    mine, others = owner_numbers(first, count), owner_numbers(second, other)
+    return [mine, others + int(mine.max(initial=-1)) + 1]
+
+
+def _table(units: list[_Units]) -> tuple[_Table, list[list[_Part]]]:
+    """The table of all features of both groups, and where each lies in it."""
+    owners = 1 + max(int(group.owner.max(initial=-1)) for group in units)
+    by_owner, by_stratum = _Entries(), _Entries()
+    parts: list[list[_Part]] = []
+    spreads: list[Floats] = []
+    rows = strata = 0
+    for group in units:
+        stretch, stratum = np.ones(group.weight.size), None
+        if group.sample is not None:
+            drawn = np.maximum(group.sample.group_drawn, 2)
+            spread = np.sqrt(group.sample.rest * drawn / (drawn - 1))
+            stretch, stratum = spread[group.sample.group], group.sample.group + strata
+            spreads.append(spread)
+            strata += spread.size
+        mine = []
+        for values in group.values.T:
+            known = ~np.isnan(values) & (group.weight > 0)
+            value, weight = values[known], group.weight[known]
+            part, at = _part(value, weight, group.owner[known], rows)
+            total = np.full(at.size, part.rows.stop - 1)
+            for row, size in ((at, weight), (total, weight * value)):
+                by_owner.add(row, group.owner[known], size * stretch[known])
+                if stratum is not None:
+                    by_stratum.add(row, stratum[known], size)
+            mine.append(part)
+            rows = part.rows.stop
+        parts.append(mine)
+    _add_means(by_owner, units, rows)
+    table = _Table(
+        by_owner.table((rows + strata, owners)),
+        by_stratum.table((rows, strata)),
+        np.concatenate([np.empty(0), *spreads]),
+    )
+    return table, parts
+
+
+def _part(value: Floats, weight: Floats, owner: Ints, start: int) -> tuple[_Part, Ints]:
+    """The distinct values of a feature of a group, and the row of each unit."""
+    distinct, at = np.unique(value, return_inverse=True)
+    held = np.bincount(at, weight, minlength=distinct.size).astype(np.float64)
+    if distinct.size > MOST_VALUES:
+        place = ((np.cumsum(held) - held) / held.sum() * MOST_VALUES).astype(np.int64)
+        _, joined = np.unique(place, return_inverse=True)
+        # The heaviest of those joined stands for them.
+        order = np.lexsort((held, joined))
+        last = np.flatnonzero(np.diff(joined[order], append=-1))
+        distinct, at = distinct[order[last]], joined[at]
+        held = np.bincount(joined, held).astype(np.float64)
+    rows = slice(start, start + distinct.size + 1)
+    return _Part(distinct, held, rows, int(np.unique(owner).size)), at + start
+
+
+def _add_means(by_owner: "_Entries", units: list[_Units], row: int) -> None:
+    """A row for each stratum: the mean of its units' numbers."""
+    for group in units:
+        if group.sample is not None:
+            each = 1 / np.maximum(group.sample.group_drawn, 1)
+            by_owner.add(row + group.sample.group, group.owner, each[group.sample.group])
+            row += each.size
+
+
+class _Entries:
+    """Entries of a table, collected piece by piece; those of a place are summed."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[NDArray[np.int32], NDArray[np.int32], Floats]] = []
+
+    def add(self, row: Ints, column: Ints, value: Floats) -> None:
+        self._pieces.append((row.astype(np.int32), column.astype(np.int32), value))
+
+    def table(self, shape: tuple[int, int]) -> "csc_array":
+        from scipy.sparse import coo_array
+
+        if not self._pieces:
+            return coo_array(shape).tocsc()
+        row, column, value = (np.concatenate(part) for part in zip(*self._pieces, strict=True))
+        return coo_array((value, (row, column)), shape=shape).tocsc()

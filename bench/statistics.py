@@ -1,0 +1,266 @@
+"""How fast two platforms are compared at the study's size, in how much memory, and whether the
+intervals hold what they state.
+
+Belongs here: made features with the publication's tails, seconds and peak memory of tests, effects
+and bootstrap and of their alternatives, and the coverage of intervals. Does not belong here: the
+statistics (assets.study.statistics).
+
+    python -m bench.statistics [--only scale|coverage] [--share 1.0] [--draws 2000] [--json]
+    python -m bench.statistics --only coverage --rounds 600
+
+Each measurement of `scale` is a process of its own. The alternatives are scipy's: its test, and its
+bootstrap of one effect of one feature that draws rows, not owners; of that a few draws are timed
+and multiplied, by as many features and draws as ours makes.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.sampling import peak_megabytes
+
+GITHUB, HUB = 1_428_792, 1_440_527
+OWNERS = 600_000
+# Median, exponent of the tail and largest value of commits, discussions and stars.
+FEATURES = {
+    GITHUB: ((24, 0.7, 71_860_646), (0, 0.7, 1_607_850), (16, 0.9, 318_751)),
+    HUB: ((2, 1.2, 65_092), (0, 1.3, 3_010), (0, 1.1, 10_194)),
+}
+# Draws of the alternative that are timed.
+FEW = 3
+# Seconds and megabytes that may be used at the full size.
+BOUNDS = {"effects": (5.0, 4_000), "bootstrap": (60.0, 4_000), "rates": (180.0, 4_000)}
+Row = dict[str, Any]
+Ints = NDArray[np.int64]
+Platform = tuple[NDArray[Any], Ints]
+
+
+def main() -> int:
+    """Measure; the exit code is 1 only where `--check` is given and a bound is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.statistics", description=__doc__)
+    parser.add_argument("--only", choices=["scale", "coverage"], help="one of the two")
+    parser.add_argument("--share", type=float, default=1.0, help="of the study's repositories")
+    parser.add_argument("--draws", type=int, default=2000, help="of the bootstrap")
+    parser.add_argument("--rounds", type=int, default=200, help="of the coverage")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    parser.add_argument("--check", action="store_true", help="fail where a bound is missed")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(child(*options.child)))
+        return 0
+    report: Row = {}
+    if options.only != "coverage":
+        report["scale"] = [
+            run_child(what, options.share, options.draws)
+            for what in ("effects", "scipy_test", "bootstrap", "rates", "scipy_bootstrap")
+        ]
+    if options.only != "scale":
+        report["coverage"] = list(coverage(options.rounds))
+    print(json.dumps(report, indent=1) if options.json else as_text(report))
+    return 1 if options.check and not is_met(report) else 0
+
+
+# ---------------------------------------------------------------- scale
+
+
+def run_child(what: str, share: float, draws: int) -> Row:
+    """One measurement in a process of its own, whose peak memory is its own."""
+    command = [sys.executable, "-m", "bench.statistics", "--child", what, str(share), str(draws)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: Row = json.loads(done.stdout)
+    return found
+
+
+def child(what: str, share: str, draws: str) -> Row:
+    """Seconds and peak memory of one way to compare made platforms."""
+    github, hub = (platform(count, float(share)) for count in (GITHUB, HUB))
+    before = peak_megabytes()
+    # Imports are paid once by whoever computes anything.
+    import scipy.stats  # noqa: F401
+
+    started, worked = time.perf_counter(), time.process_time()
+    told: Row = globals()[what](github, hub, int(draws))
+    return {
+        "what": what,
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - worked,
+        "rows": github[0].shape[0] + hub[0].shape[0],
+        "draws": int(draws),
+        "data_megabytes": before,
+        "peak_megabytes": peak_megabytes(),
+        **told,
+    }
+
+
+def platform(count: int, share: float) -> Platform:
+    """(n, 3) features and (n,) owners, of whom the largest has about two thousand rows."""
+    rng = np.random.default_rng(count)
+    rows = round(count * share)
+    features = [made(rng, rows, *shape) for shape in FEATURES[count]]
+    owner = np.floor(OWNERS * share * rng.random(rows) ** 2).astype(np.int64)
+    return np.column_stack(features), owner
+
+
+def made(rng: np.random.Generator, rows: int, median: int, tail: float, largest: int) -> Ints:
+    """A lognormal body, and a Pareto tail for one in twenty."""
+    centre = np.log(median + 0.5) if median else -1.2
+    values = np.floor(np.exp(rng.normal(centre, 1.2, rows)))
+    heavy = rng.random(rows) < 0.05
+    values[heavy] = np.floor(rng.pareto(tail, int(heavy.sum())) * max(median, 1) * 3)
+    return np.minimum(values, largest).astype(np.int64)
+
+
+def effects(github: Platform, hub: Platform, _: int) -> Row:
+    """Tests, effects and descriptions of all features."""
+    from assets.study.statistics import two_sample
+    from assets.study.statistics.descriptives import describe
+
+    told = []
+    for x, y in zip(github[0].T, hub[0].T, strict=True):
+        describe(x), describe(y)
+        test, sizes = two_sample.mann_whitney(x, y), two_sample.effects(x, y)
+        told.append([test.u, test.log10_p_value, sizes.cliffs_delta, sizes.hodges_lehmann])
+    return {"found": told}
+
+
+def scipy_test(github: Platform, hub: Platform, _: int) -> Row:
+    """The test alone, by scipy: no effect but U, no logarithm."""
+    from scipy.stats import mannwhitneyu
+
+    pairs = zip(github[0].T, hub[0].T, strict=True)
+    return {"found": [[float(one) for one in mannwhitneyu(x, y)] for x, y in pairs]}
+
+
+def bootstrap(github: Platform, hub: Platform, draws: int) -> Row:
+    """All effects of all features, owners drawn with all they own."""
+    from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+
+    groups = (Group(values, cluster=owner) for values, owner in (github, hub))
+    found = clustered_bootstrap(*groups, draws=draws)
+    deltas = [one.effects["cliffs_delta"] for one in found]
+    return {"found": [[one.low, one.high, one.standard_error] for one in deltas],
+            "clusters": found[0].first_clusters + found[0].second_clusters}  # fmt: skip
+
+
+def rates(github: Platform, hub: Platform, draws: int) -> Row:
+    """The same of values by month of life, nearly all of which differ."""
+    rng = np.random.default_rng(1)
+    first, second = (
+        (values / rng.uniform(1, 120, len(values))[:, None], owner)
+        for values, owner in (github, hub)
+    )
+    return bootstrap(first, second, draws)
+
+
+def scipy_bootstrap(github: Platform, hub: Platform, draws: int) -> Row:
+    """Cliff's delta of one feature, rows drawn; seconds for as many draws and features as ours."""
+    from scipy.stats import bootstrap as scipys
+    from scipy.stats import rankdata
+
+    def delta(x: Ints, y: Ints) -> float:
+        ranks = rankdata(np.concatenate([x, y]))
+        u = float(ranks[: x.size].sum()) - x.size * (x.size + 1) / 2
+        return 2 * u / (x.size * y.size) - 1
+
+    started, worked = time.perf_counter(), time.process_time()
+    scipys((github[0][:, 0], hub[0][:, 0]), delta, n_resamples=FEW, vectorized=False,
+           method="percentile", rng=np.random.default_rng(1))  # fmt: skip
+    # One more for the sample itself.
+    times = draws * len(FEATURES[GITHUB]) / (FEW + 1)
+    return {
+        "seconds": (time.perf_counter() - started) * times,
+        "cpu_seconds": (time.process_time() - worked) * times,
+        "timed_draws": FEW,
+    }
+
+
+# ---------------------------------------------------------------- coverage
+
+
+def coverage(rounds: int) -> Iterator[Row]:
+    """How often intervals of 95 % hold the effect of the population they were drawn from.
+
+    Owners have 1 to 50 repositories (Pareto 1.5), whose values share a part (lognormal, 0.6 of the
+    owner and 0.8 of the repository); `whole` rounds them down.
+    """
+    from assets.study.statistics import two_sample
+    from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+
+    rng = np.random.default_rng(1)
+    for kind in ("continuous", "whole"):
+        truth = two_sample.effects(*(activity(rng, 400_000, at, kind)[0] for at in (2.0, 1.2)))
+        for owners in (50, 100, 300):
+            hits: dict[str, list[bool]] = {name: [] for name in two_sample.EFFECTS}
+            for seed in range(rounds):
+                groups = (activity(rng, owners, level, kind) for level in (2.0, 1.2))
+                (found,) = clustered_bootstrap(
+                    *(Group(values, cluster=owner) for values, owner in groups),
+                    draws=800, seed=seed,
+                )  # fmt: skip
+                for name, one in found.effects.items():
+                    if one.low is not None and one.high is not None:
+                        hits[name].append(one.low <= getattr(truth, name) <= one.high)
+            yield {"kind": kind, "owners": owners, "rounds": rounds,
+                   **{name: float(np.mean(hit)) for name, hit in hits.items()}}  # fmt: skip
+
+
+def activity(
+    rng: np.random.Generator, owners: int, level: float, kind: str
+) -> tuple[NDArray[np.float64], Ints]:
+    """Values of repositories and their owners."""
+    sizes = np.minimum(1 + np.floor(rng.pareto(1.5, owners)), 50).astype(np.int64)
+    owner = np.repeat(np.arange(owners), sizes)
+    values = np.exp(level + rng.normal(0, 0.6, owners)[owner] + rng.normal(0, 0.8, owner.size))
+    return (np.floor(values) if kind == "whole" else values), owner
+
+
+# ---------------------------------------------------------------- the report
+
+
+def is_met(report: Row) -> bool:
+    """Whether the bounds of seconds and memory are kept."""
+    runs = {run["what"]: run for run in report.get("scale", [])}
+    return all(
+        runs[what]["seconds"] <= seconds and runs[what]["peak_megabytes"] <= megabytes
+        for what, (seconds, megabytes) in BOUNDS.items()
+        if what in runs
+    )
+
+
+def as_text(report: Row) -> str:
+    """The report as lines of a table."""
+    lines = []
+    if "scale" in report:
+        lines.append(
+            f"{'what':<18}{'seconds':>10}{'CPU':>10}{'peak MB':>10}{'of data':>10}  rows, draws"
+        )
+        for run in report["scale"]:
+            note = f" (extrapolated from {run['timed_draws']})" if "timed_draws" in run else ""
+            figures = (run["seconds"], run["cpu_seconds"])
+            memory = (run["peak_megabytes"], run["data_megabytes"])
+            lines.append(
+                f"{run['what']:<18}"
+                + "".join(f"{figure:>10.1f}" for figure in figures)
+                + "".join(f"{figure:>10.0f}" for figure in memory)
+                + f"  {run['rows']:,}, {run['draws']:,}{note}"
+            )
+    if "coverage" in report:
+        names = [name for name in report["coverage"][0] if name not in ("kind", "owners", "rounds")]
+        lines.append(f"{'coverage':<18}{'owners':>7}" + "".join(f"{name:>18}" for name in names))
+        for row in report["coverage"]:
+            shares = "".join(f"{row[name]:>18.3f}" for name in names)
+            lines.append(f"{row['kind']:<18}{row['owners']:>7}{shares}")
+        lines.append(f"{report['coverage'][0]['rounds']} rounds of 800 draws each")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

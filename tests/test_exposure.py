@@ -1,0 +1,321 @@
+"""Exposure and survival against statsmodels, brute force, and planted truth."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.duration.survfunc import SurvfuncRight
+
+from assets.study.statistics import exposure
+from assets.study.statistics.two_sample import mann_whitney
+from orchestration.failures import PermanentFailure
+
+# The first example pays for imports, so no deadline; no folder of examples is left behind.
+unhurried = settings(deadline=None, database=None)
+QUARTERS = st.lists(st.integers(0, 4), max_size=20)
+# Few distinct durations: events and censorings that tie are the rule.
+UNITS = st.lists(st.tuples(st.integers(0, 8), st.booleans()), min_size=1, max_size=30)
+END = np.datetime64("2025-10-08")
+
+
+def times(*text: str) -> np.ndarray[Any, Any]:
+    return np.array(text, dtype="datetime64[us]")
+
+
+def test_months_of_life_are_counted_to_the_end_and_at_least_one() -> None:
+    created = times("2024-10-08", "2025-10-07T12:00", "2025-10-08T06:00", "2025-07-08T12:00")
+    months = exposure.months_of_life(created, END)
+    assert months.tolist() == [365 / 30.4375, 1.0, 1.0, 91.5 / 30.4375]
+
+
+def test_what_was_created_later_or_at_an_unknown_time_is_refused() -> None:
+    with pytest.raises(PermanentFailure, match="created after 2025-10-08"):
+        exposure.months_of_life(times("2025-10-09T00:00:01"), END)
+    for function in (lambda t: exposure.months_of_life(t, END), exposure.quarter_of):
+        with pytest.raises(PermanentFailure, match="1 of 2 times of creation are unknown"):
+            function(times("2024-01-01", "NaT"))
+
+
+def test_per_month_divides_and_refuses_what_it_cannot() -> None:
+    assert exposure.per_month([6, 0, 5], [3.0, 1.0, 2.0]).tolist() == [2.0, 0.0, 2.5]
+    with pytest.raises(PermanentFailure, match="not above zero"):
+        exposure.per_month([1], [0.0])
+    with pytest.raises(PermanentFailure, match="1 of 2 values are unknown"):
+        exposure.per_month([1.0, math.nan], [1.0, 1.0])
+    with pytest.raises(PermanentFailure, match="2 values and 1 weights"):
+        exposure.per_month([1, 2], [1.0])
+
+
+def test_quarters_are_counted_from_1970_and_end_at_midnight() -> None:
+    created = times("1970-01-01", "1970-04-01", "2022-03-31T23:59:59.999999", "1969-12-31")
+    assert exposure.quarter_of(created).tolist() == [0, 1, 208, -1]
+
+
+@unhurried
+@given(first=QUARTERS, second=QUARTERS)
+def test_weights_give_both_samples_the_same_quarters(first: list[int], second: list[int]) -> None:
+    weights = exposure.quarter_weights(first, second)
+    for quarter in set(first + second):
+        both = min(first.count(quarter), second.count(quarter))
+        for sample, weight in zip((first, second), weights, strict=True):
+            own = [w for q, w in zip(sample, weight, strict=True) if q == quarter]
+            assert sum(own) == pytest.approx(both)
+            assert len(set(own)) <= 1
+            assert all(0 <= w <= 1 for w in own)
+
+
+def test_stratified_delta_is_the_weighted_mean_of_the_quarters() -> None:
+    x, qx = [5, 1, 9, 2, 2], [1, 1, 1, 2, 3]
+    y, qy = [3, 4, 2, 8, 1], [1, 1, 2, 2, 4]
+    found = exposure.stratified_delta(x, y, qx, qy)
+    one = mann_whitney([5, 1, 9], [3, 4]).cliffs_delta
+    two = mann_whitney([2], [2, 8]).cliffs_delta
+    assert one is not None
+    assert two is not None
+    w1, w2 = 3 * 2 / 6, 1 * 2 / 4
+    assert found.delta == pytest.approx((w1 * one + w2 * two) / (w1 + w2))
+    assert (found.quarter_count, found.first_count, found.second_count) == (2, 4, 4)
+
+
+@unhurried
+@given(
+    x=st.lists(st.integers(0, 6), min_size=2, max_size=25),
+    y=st.lists(st.integers(0, 6), min_size=2, max_size=25),
+)
+def test_one_quarter_is_the_plain_test_without_continuity(x: list[int], y: list[int]) -> None:
+    from scipy.stats import mannwhitneyu
+
+    found = exposure.stratified_delta(x, y, [7] * len(x), [7] * len(y))
+    plain = mann_whitney(x, y)
+    assert found.delta == pytest.approx(plain.cliffs_delta, abs=1e-12)
+    if len(set(x + y)) > 1:
+        expected = mannwhitneyu(x, y, method="asymptotic", use_continuity=False).pvalue
+        assert found.p_value == pytest.approx(float(expected), rel=1e-9)
+    else:
+        assert found.p_value == 1.0
+
+
+def test_the_error_of_delta_is_that_of_the_jackknife() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.poisson(3, 60), rng.poisson(2, 50)
+    found = exposure.stratified_delta(x, y, np.zeros(60, int), np.zeros(50, int))
+
+    def delta(left: Any, right: Any) -> float:
+        return float(np.sign(left[:, None] - right[None, :]).mean())
+
+    parts = [
+        np.array([delta(np.delete(x, i), y) for i in range(60)]),
+        np.array([delta(x, np.delete(y, i)) for i in range(50)]),
+    ]
+    # Delete-one jackknife of both samples: exact for a U-statistic linear in either.
+    variance = sum((len(p) - 1) / len(p) * ((p - p.mean()) ** 2).sum() for p in parts)
+    assert found.standard_error == pytest.approx(math.sqrt(variance), rel=1e-9)
+
+
+def test_samples_without_a_common_quarter_cannot_be_compared() -> None:
+    found = exposure.stratified_delta([1, 2], [3], [1, 1], [2])
+    assert (found.status, found.delta, found.quarter_count) == ("not_measurable", None, 0)
+    with pytest.raises(PermanentFailure, match="2 values and 1 quarters"):
+        exposure.stratified_delta([1, 2], [3], [1], [2])
+
+
+def test_matching_quarters_removes_a_difference_that_is_age_only() -> None:
+    """Both platforms act alike at each age, but the second has younger repositories."""
+    rng = np.random.default_rng(11)
+    first = rng.choice(8, 4000, p=np.arange(8, 0, -1) / 36)
+    second = rng.choice(8, 3000, p=np.arange(1, 9) / 36)
+    x, y = rng.poisson((8 - first) * 2), rng.poisson((8 - second) * 2)
+    plain = mann_whitney(x, y).cliffs_delta
+    assert plain is not None
+    assert plain > 0.3
+    found = exposure.stratified_delta(x, y, first, second)
+    assert found.delta is not None
+    assert abs(found.delta) < 0.05
+    w1, w2 = exposure.quarter_weights(first, second)
+    assert np.average(x, weights=w1) == pytest.approx(np.average(y, weights=w2), rel=0.05)
+    assert x.mean() > 1.5 * y.mean()
+
+
+def test_intervals_of_the_stratified_delta_cover_with_owners() -> None:
+    """Owners of several repositories make them alike: unclustered intervals are too narrow."""
+    rng = np.random.default_rng(5)
+    truth, covered, naive = 0.0, 0, 0
+    runs = 400
+    for _ in range(runs):
+        sides = []
+        for _ in range(2):
+            owner = np.repeat(np.arange(60), rng.integers(1, 8, 60))
+            level = rng.lognormal(1, 1, 60)[owner]
+            sides.append((rng.poisson(level), rng.integers(0, 3, owner.size), owner))
+        (x, qx, cx), (y, qy, cy) = sides
+        found = exposure.stratified_delta(x, y, qx, qy, first_cluster=cx, second_cluster=cy)
+        plain = exposure.stratified_delta(x, y, qx, qy)
+        assert found.low is not None
+        assert found.high is not None
+        assert plain.low is not None
+        assert plain.high is not None
+        covered += found.low <= truth <= found.high
+        naive += plain.low <= truth <= plain.high
+    assert 0.92 <= covered / runs <= 0.98
+    assert naive / runs < 0.85
+
+
+def brute_force(
+    duration: list[float], is_event: list[bool], entry: list[float], weight: list[float]
+) -> list[tuple[float, float, float, float]]:
+    rows, share = [], 1.0
+    units = list(zip(duration, is_event, entry, weight, strict=True))
+    for t in sorted({d for d, e, _, _ in units if e}):
+        at_risk = sum(w for d, _, a, w in units if a <= t <= d)
+        ended = sum(w for d, e, _, w in units if e and d == t)
+        share *= 1 - ended / at_risk
+        rows.append((t, at_risk, ended, share))
+    return rows
+
+
+@unhurried
+@given(units=UNITS, data=st.data())
+def test_survival_equals_brute_force_with_entries_and_weights(units: Any, data: Any) -> None:
+    duration, is_event = [u[0] for u in units], [u[1] for u in units]
+    entry = [data.draw(st.integers(0, d)) for d in duration]
+    weight = [data.draw(st.sampled_from([1.0, 2.0, 0.5])) for _ in units]
+    found = exposure.kaplan_meier(duration, is_event, entry=entry, weight=weight)
+    expected = brute_force(duration, is_event, entry, weight)
+    assert found.time.tolist() == [row[0] for row in expected]
+    assert found.at_risk == pytest.approx([row[1] for row in expected])
+    assert found.ended == pytest.approx([row[2] for row in expected])
+    assert found.survival == pytest.approx([row[3] for row in expected], abs=1e-12)
+
+
+@unhurried
+@given(units=UNITS)
+def test_survival_equals_statsmodels(units: list[tuple[int, bool]]) -> None:
+    duration = np.array([d for d, _ in units], dtype=float)
+    is_event = np.array([e for _, e in units])
+    found = exposure.kaplan_meier(duration, is_event)
+    if not is_event.any():
+        assert found.time.size == 0
+        assert found.at(8.0) == (1.0, None, None)
+        return
+    expected = SurvfuncRight(duration, is_event.astype(int))
+    assert found.time == pytest.approx(expected.surv_times)
+    assert found.at_risk == pytest.approx(expected.n_risk)
+    assert found.survival == pytest.approx(expected.surv_prob, abs=1e-9)
+    some = found.survival > 0
+    assert found.standard_error[some] == pytest.approx(expected.surv_prob_se[some], abs=1e-9)
+    if not (np.abs(found.survival - 0.5) < 1e-9).any():
+        median = expected.quantile(0.5)
+        assert found.median == (None if math.isnan(median) else median)
+
+
+def test_late_entries_weights_and_the_median_equal_statsmodels() -> None:
+    rng = np.random.default_rng(2)
+    duration = rng.exponential(10, 300)
+    entry = rng.uniform(0, 1, 300) * duration * (rng.random(300) < 0.7)
+    is_event = rng.random(300) < 0.7
+    expected = SurvfuncRight(duration, is_event.astype(int), entry=np.where(entry, entry, -1.0))
+    found = exposure.kaplan_meier(duration, is_event, entry=entry)
+    assert found.survival == pytest.approx(expected.surv_prob, abs=1e-9)
+    some = found.survival > 0
+    assert found.standard_error[some] == pytest.approx(expected.surv_prob_se[some], abs=1e-9)
+    assert found.median == expected.quantile(0.5)
+    low, high = expected.quantile_ci(0.5)
+    assert (found.median_low, found.median_high) == (low, high)
+    weight = rng.integers(1, 4, 300)
+    weighed = exposure.kaplan_meier(duration, is_event, weight=weight)
+    copies = exposure.kaplan_meier(np.repeat(duration, weight), np.repeat(is_event, weight))
+    assert weighed.survival == pytest.approx(copies.survival, abs=1e-12)
+    assert weighed.at_risk == pytest.approx(copies.at_risk)
+    assert weighed.restricted_mean == pytest.approx(copies.restricted_mean)
+
+
+@unhurried
+@given(units=UNITS)
+def test_clusters_of_one_give_greenwoods_variance(units: list[tuple[int, bool]]) -> None:
+    duration, is_event = [u[0] for u in units], [u[1] for u in units]
+    plain = exposure.kaplan_meier(duration, is_event)
+    n = len(units)
+    alone = exposure.kaplan_meier(duration, is_event, cluster=range(n))
+    if n == 1:
+        assert np.isnan(alone.standard_error).all()
+        return
+    factor = math.sqrt(n / (n - 1))
+    assert alone.standard_error == pytest.approx(
+        plain.standard_error * factor, abs=1e-9, nan_ok=True
+    )
+
+
+def test_the_clustered_variance_is_the_sum_of_squared_influences() -> None:
+    """Influences by numerical differentiation of log S by each cluster's weight."""
+    rng = np.random.default_rng(8)
+    n, clusters = 80, 15
+    duration, is_event = rng.integers(1, 12, n), rng.random(n) < 0.6
+    entry, weight = rng.integers(0, duration + 1), rng.uniform(0.5, 2, n)
+    cluster = rng.integers(0, clusters, n)
+    found = exposure.kaplan_meier(duration, is_event, entry=entry, weight=weight, cluster=cluster)
+
+    def log_survival(by: float, which: int) -> Any:
+        changed = np.where(cluster == which, weight * (1 + by), weight)
+        changed = exposure.kaplan_meier(duration, is_event, entry=entry, weight=changed)
+        return np.log(changed.survival)
+
+    step = 1e-5
+    influence = [(log_survival(step, c) - log_survival(-step, c)) / (2 * step)
+                 for c in range(clusters)]  # fmt: skip
+    variance = np.sum(np.square(influence), axis=0) * clusters / (clusters - 1)
+    assert found.survival.min() > 0
+    assert found.standard_error == pytest.approx(found.survival * np.sqrt(variance), rel=1e-6)
+
+
+def test_rounding_of_clusters_does_not_reach_beyond_the_last_who_ends() -> None:
+    found = exposure.kaplan_meier([1, 2, 3, 3], [True] * 4, cluster=[1, 1, 2, 3])
+    assert found.survival.tolist() == [0.75, 0.5, 0.0]
+    assert np.isfinite(found.standard_error[:2]).all()
+    assert np.isnan(found.standard_error[2])
+    assert found.at(3) == (0.0, None, None)
+    assert found.median == 2
+
+
+def test_the_restricted_mean_is_the_mean_where_all_have_ended() -> None:
+    duration = [1.0, 2.5, 4.0, 4.0, 9.0]
+    found = exposure.kaplan_meier(duration, [True] * 5)
+    assert found.restricted_mean == pytest.approx(np.mean(duration))
+    assert found.horizon == 9.0
+
+
+def test_clustered_intervals_cover_and_others_do_not() -> None:
+    """Repositories of one owner end alike; true survival at 5 is exp(-5/10) mixed over owners."""
+    rng = np.random.default_rng(4)
+    runs, covered, naive = 400, 0, 0
+    scale = np.array([4.0, 25.0])
+    truth = float(np.exp(-5 / scale).mean())
+    for _ in range(runs):
+        owner = np.repeat(np.arange(80), rng.integers(1, 9, 80))
+        ends = rng.exponential(scale[rng.integers(0, 2, 80)][owner])
+        stop = rng.uniform(2, 20, owner.size)
+        units = (np.minimum(ends, stop), ends <= stop)
+        _, low, high = exposure.kaplan_meier(*units, cluster=owner).at(5.0)
+        _, plain_low, plain_high = exposure.kaplan_meier(*units).at(5.0)
+        assert low is not None
+        assert high is not None
+        assert plain_low is not None
+        assert plain_high is not None
+        covered += low <= truth <= high
+        naive += plain_low <= truth <= plain_high
+    assert 0.92 <= covered / runs <= 0.98
+    assert naive / runs < covered / runs - 0.03
+
+
+def test_what_survival_refuses() -> None:
+    with pytest.raises(PermanentFailure, match="below zero"):
+        exposure.kaplan_meier([-1.0], [True])
+    with pytest.raises(PermanentFailure, match="came in after it was gone"):
+        exposure.kaplan_meier([1.0], [True], entry=[2.0])
+    with pytest.raises(PermanentFailure, match="2 values and 1 flags"):
+        exposure.kaplan_meier([1.0, 2.0], [True])
+    with pytest.raises(PermanentFailure, match="unknown"):
+        exposure.kaplan_meier([math.nan], [True])
+    assert exposure.kaplan_meier([], []).status == "not_measurable"
