@@ -1,0 +1,474 @@
+"""The published claims beside what this installation finds.
+
+Belongs here: our value of each claim, the verdict and its reason, the rows of `mart_study_rerun`.
+Does not belong here: the claims (seed `published_claims`) and the figures (`grid`).
+
+A claim is a level (a number, reproduced where our interval of 95 % holds it) or a direction (above
+or below a bound, reproduced where our interval lies on that side). What our data cannot tell is not
+measurable, with the reason; our value is shown all the same where there is one.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.study.cells import CENSUS, Cell
+from assets.study.estimators import t_quantile
+from assets.study.features import FEATURES, INTENSITY, PLATFORM_NAMES, PLATFORMS, STUDIED
+from assets.study.intensity import ESTIMATE
+from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
+from assets.study.statistics.concentration import top_share
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+CLAIMS = "seeds.published_claims"
+ACTIVITY = "marts.mart_repository_activity"
+ACTORS = "marts.mart_actor_class"
+# Statistic of a claim: the column of mart_intensity_summary.
+OF_ONE = {
+    "mean": "mean_value", "median": "median_value", "maximum": "maximum_value", "gini": "gini",
+}  # fmt: skip
+# Exposures under which values keep their unit; per_month divides them.
+WHOLE_LIFE = ("total", "matched_quarter")
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """What this installation finds.
+
+    Attributes:
+        value: None: there is none.
+        low: lower end of the interval of 95 %; None: none made.
+        planted: None where nothing was.
+        others: the same in all cells of the grid.
+        obstacle: why no verdict can be given, though there may be a value.
+        notes: what limits the reading.
+        counts_less: GitHub's side leaves out more than the Hub's: a value above the bound would be
+            above it with all counted.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    known_share: float | None = None
+    planted: float | None = None
+    others: tuple[float, ...] = ()
+    design: str | None = None
+    obstacle: str | None = None
+    notes: tuple[str, ...] = ()
+    counts_less: str | None = None
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The day's figures of all cells, and what is needed to read them."""
+
+    connection: "duckdb.DuckDBPyConnection"
+    study: str
+    cell: Cell
+    planted: Mapping[str, Any]
+    archive_days: int
+    summary: list[Row]
+    comparison: list[Row]
+    correlation: list[Row]
+
+    def of_cell(self, rows: Iterable[Row], **which: Any) -> Row | None:
+        """The row of the reference cell with these values in its columns."""
+        wanted = self.cell.row() | which
+        return next((row for row in rows if _agrees(row, wanted)), None)
+
+    def basis(self, platform: str, feature: str) -> str | None:
+        """The basis that the platforms are compared on; None: nothing is known."""
+        row = self.of_cell(self.comparison, feature=feature)
+        found: str | None = None if row is None else row[f"{platform}_basis"]
+        return found
+
+    def described(self, platform: str, feature: str) -> Row | None:
+        """One feature of the reference cell, on the basis compared."""
+        basis = self.basis(platform, feature)
+        return self.of_cell(self.summary, platform=platform, feature=feature, basis=basis)
+
+    def truth(self, platform: str, feature: str, basis: str | None, statistic: str) -> float | None:
+        """What was planted: of people where machines are left out, and of all repositories only."""
+        if self.cell.exposure != "total" or self.cell.cut != "all":
+            return None
+        name = statistic if self.cell.bot_policy == "none" else f"people_{statistic}"
+        found = self.planted.get(platform, {}).get(feature, {}).get(basis, {}).get(name)
+        return None if found is None else float(found)
+
+
+def study_rerun(
+    connection: "duckdb.DuckDBPyConnection",
+    study: str,
+    day: date,
+    planted: Mapping[str, Any] | None = None,
+    reference: Cell | None = None,
+) -> list[Row]:
+    """Rows of `mart_study_rerun`, one for each claim in the order of the seed.
+
+    Args:
+        connection: sees the warehouse with the day's figures in it.
+        study: the name the rows carry, and whose figures are compared.
+        day: of the figures.
+        planted: platform to feature to basis to mean, median and maximum (`twin.truth`), where the
+            data are synthetic.
+        reference: the cell that our values are of; by default that of `Cell()`.
+    """
+    names = {"study": study, "day": day}
+
+    def figures(table: str) -> list[Row]:
+        sql = f"SELECT * FROM {table} WHERE study = $study AND day = $day"
+        found: list[Row] = connection.sql(sql, params=names).to_arrow_table().to_pylist()
+        return found
+
+    (days,) = connection.execute(
+        "SELECT count(*) FROM marts.mart_coverage"
+        " WHERE platform = 'github' AND event_count > 0 AND day <= $day", {"day": day},
+    ).fetchall()[0]  # fmt: skip
+    grid = _Grid(
+        connection, study, reference or Cell(), planted or {}, days,
+        figures(SUMMARY.name), figures(COMPARISON.name), figures(CORRELATION.name),
+    )  # fmt: skip
+    claims = connection.sql(f"SELECT * FROM {CLAIMS} ORDER BY rowid").to_arrow_table().to_pylist()
+    return [{**names, **_row(claim, _ours(grid, claim))} for claim in claims]
+
+
+def _row(claim: Row, ours: _Ours) -> Row:
+    verdict, why = _verdict(claim, ours)
+    told = {name: claim[name] for name in RERUN.column_names if name in claim}
+    return {
+        **told,
+        "our_value": ours.value,
+        "our_value_low": ours.low,
+        "our_value_high": ours.high,
+        "planted_value": ours.planted,
+        "design": ours.design,
+        "known_share": ours.known_share,
+        "sensitivity_low": min(ours.others, default=None),
+        "sensitivity_high": max(ours.others, default=None),
+        "sensitivity_cells": len(ours.others),
+        "verdict": verdict,
+        "reason": "; ".join([why, *ours.notes]),
+    }
+
+
+def _verdict(claim: Row, ours: _Ours) -> tuple[str, str]:
+    if ours.obstacle is not None:
+        return "not_measurable", ours.obstacle
+    if ours.value is None:
+        return "not_measurable", "nothing is known of it"
+    return _of_level(claim, ours) if claim["kind"] == "level" else _of_direction(claim, ours)
+
+
+def _of_level(claim: Row, ours: _Ours) -> tuple[str, str]:
+    paper, tolerance = claim["paper_value"], claim["tolerance"]
+    assert ours.value is not None
+    if ours.low is not None and ours.high is not None:
+        is_in = ours.low <= paper <= ours.high
+        words = "holds" if is_in else "does not hold"
+        return _word(is_in), f"our interval of 95 % {words} the published value"
+    if tolerance is None:
+        return "not_measurable", "no interval can be made, and no tolerance is stated"
+    is_near = abs(ours.value - paper) <= tolerance * abs(paper)
+    words = "within" if is_near else "not within"
+    return _word(is_near), f"ours is {words} {tolerance:.0%} of the published value (no interval)"
+
+
+def _of_direction(claim: Row, ours: _Ours) -> tuple[str, str]:
+    bound, sign = claim["bound"], 1 if claim["expected"] == "above" else -1
+    assert ours.value is not None
+    ends = (ours.low, ours.high) if ours.low is not None and ours.high is not None else None
+    by = [sign * (end - bound) for end in ends or (ours.value,)]
+    what = "our interval of 95 % lies" if ends else "our value lies (no interval is made of it)"
+    if min(by) > 0 and (ours.counts_less is None or sign > 0):
+        although = "" if ours.counts_less is None else f", although {ours.counts_less}"
+        return "reproduced", f"{what} {claim['expected']} {bound:g}{although}"
+    if ours.counts_less is not None:
+        return "not_measurable", ours.counts_less
+    if max(by) <= 0:
+        return "differs", f"{what} not {claim['expected']} {bound:g}"
+    return "not_measurable", f"our interval of 95 % reaches across {bound:g}: undecided"
+
+
+def _word(is_alike: bool) -> str:
+    return "reproduced" if is_alike else "differs"
+
+
+def _ours(grid: _Grid, claim: Row) -> _Ours:
+    source = claim["source_mart"]
+    if source is None:
+        return _Ours(obstacle="no mart measures it yet")
+    found = SOURCES[source](grid, claim)
+    return replace(found, others=tuple(one for one in found.others if math.isfinite(one)))
+
+
+def _from_summary(grid: _Grid, claim: Row) -> _Ours:
+    if claim["platform"] == "both":
+        return _difference(grid, claim)
+    platform, feature, statistic = claim["platform"], claim["feature"], claim["statistic"]
+    column = OF_ONE[statistic]
+    row = grid.described(platform, feature)
+    if row is None or row[column] is None:
+        return _Ours(obstacle=_unknown(platform, feature, row))
+    alike = {"platform": platform, "feature": feature, "basis": row["basis"]}
+    others = (one for one in grid.summary if _agrees(one, alike) and one["exposure"] in WHOLE_LIFE)
+    value, low, high = _with_interval(grid, row, statistic)
+    flow = f"ours is of the acts of {grid.archive_days} days, the paper's of a whole life"
+    return _Ours(
+        value=value,
+        low=low,
+        high=high,
+        known_share=_known_share(row),
+        planted=grid.truth(platform, feature, row["basis"], statistic),
+        others=_values(others, column),
+        design=str(grid.cell),
+        obstacle=flow if row["basis"] == "flow" else None,
+        notes=_notes(row),
+    )
+
+
+def _difference(grid: _Grid, claim: Row) -> _Ours:
+    """GitHub's figure less the Hub's, for figures without a unit."""
+    feature, column = claim["feature"], OF_ONE[claim["statistic"]]
+    rows = [grid.described(platform, feature) for platform in PLATFORMS]
+    for platform, row in zip(PLATFORMS, rows, strict=True):
+        if row is None or row[column] is None:
+            return _Ours(obstacle=_unknown(platform, feature, row))
+    github, hub = (row for row in rows if row is not None)
+    sides = [
+        {tuple(row[name] for name in grid.cell.row()): row[column]
+         for row in grid.summary
+         if _agrees(row, {name: of[name] for name in ("platform", "feature", "basis")})
+         and row[column] is not None}
+        for of in (github, hub)
+    ]  # fmt: skip
+    return _Ours(
+        value=github[column] - hub[column],
+        known_share=min(_known_share(github), _known_share(hub)),
+        others=tuple(sides[0][cell] - sides[1][cell] for cell in sides[0] if cell in sides[1]),
+        design=str(grid.cell),
+        obstacle=_mixed(grid, github["basis"], hub["basis"]),
+        notes=_notes(github),
+    )
+
+
+def _from_comparison(grid: _Grid, claim: Row) -> _Ours:
+    feature, column = claim["feature"], claim["statistic"]
+    row = grid.of_cell(grid.comparison, feature=feature)
+    if row is None or row[column] is None:
+        reason = None if row is None else row["reason"]
+        return _Ours(obstacle=reason or f"{feature}: not computed in the reference cell")
+    bases = [row[f"{platform}_basis"] for platform in PLATFORMS]
+    described = [grid.described(platform, feature) for platform in PLATFORMS]
+    mixed = _mixed(grid, *bases)
+    # With all of its acts counted, GitHub's side could only be larger.
+    is_lower_bound = bases == ["flow", "stock"] and f"{column}_low" in row
+    return _Ours(
+        value=row[column],
+        low=row.get(f"{column}_low"),
+        high=row.get(f"{column}_high"),
+        known_share=min((_known_share(one) for one in described if one is not None), default=None),
+        planted=_planted_ratio(grid, feature, bases, column),
+        others=_values((one for one in grid.comparison if one["feature"] == feature), column),
+        design=str(grid.cell),
+        obstacle=None if is_lower_bound else mixed,
+        notes=_notes(row),
+        counts_less=mixed if is_lower_bound else None,
+    )
+
+
+def _from_correlation(grid: _Grid, claim: Row) -> _Ours:
+    which = {"platform": claim["platform"], "first_feature": claim["feature"],
+             "second_feature": claim["second_feature"], "method": claim["statistic"]}  # fmt: skip
+    row = grid.of_cell(grid.correlation, **which)
+    if row is None or row["coefficient"] is None:
+        reason = None if row is None else row["reason"]
+        return _Ours(obstacle=reason or "not computed in the reference cell")
+    features = (claim["feature"], claim["second_feature"])
+    described = grid.described(claim["platform"], claim["feature"])
+    notes = _notes(row)
+    if any(grid.basis(claim["platform"], feature) == "flow" for feature in features):
+        notes += (f"ours is of the acts of {grid.archive_days} days, not of totals",)
+    return _Ours(
+        value=row["coefficient"],
+        low=row["coefficient_low"],
+        high=row["coefficient_high"],
+        known_share=None if described is None
+        else row["repository_count"] / max(1, _count(described)),
+        others=_values((one for one in grid.correlation if _agrees(one, which)), "coefficient"),
+        design=str(grid.cell),
+        notes=notes,
+    )  # fmt: skip
+
+
+def _from_actors(grid: _Grid, claim: Row) -> _Ours:
+    """Share of the accounts that the paper's rule removes."""
+    removed, count = grid.connection.execute(
+        f"SELECT sum(removed_by_paper_count), sum(actor_count) FROM {ACTORS}"
+        " WHERE platform = $platform", {"platform": claim["platform"]},
+    ).fetchall()[0]  # fmt: skip
+    if not count:
+        return _Ours(obstacle=f"no account of {PLATFORM_NAMES[claim['platform']]} is known")
+    note = "of all accounts seen, by the rule of the policy paper"
+    return _Ours(value=float(removed) / float(count), known_share=1.0, notes=(note,))
+
+
+def _from_activity(grid: _Grid, claim: Row) -> _Ours:
+    """What the Hub's listings say of its models."""
+    column = {"gated_share": "gated", "download_top_share": "download_30d_stock_count"}
+    table = grid.connection.sql(
+        f"SELECT {column[claim['statistic']]} AS told FROM {ACTIVITY}"
+        f" WHERE platform = 'huggingface' AND {STUDIED}"
+    ).to_arrow_table()
+    told = table["told"].drop_null()
+    if not len(told):
+        return _Ours(obstacle="the Hub's listings do not tell it")
+    known_share = len(told) / table.num_rows
+    if claim["statistic"] == "gated_share":
+        gated = sum(one != "no" for one in told.to_pylist())
+        return _Ours(value=gated / len(told), known_share=known_share)
+    note = "of the downloads of 30 days"
+    return _Ours(value=top_share(told.to_numpy()), known_share=known_share, notes=(note,))
+
+
+SOURCES: Mapping[str, Callable[[_Grid, Row], _Ours]] = {
+    SUMMARY.name: _from_summary,
+    COMPARISON.name: _from_comparison,
+    CORRELATION.name: _from_correlation,
+    ACTORS: _from_actors,
+    ACTIVITY: _from_activity,
+}
+
+
+def _with_interval(
+    grid: _Grid, row: Row, statistic: str
+) -> tuple[float, float | None, float | None]:
+    """A mean or median of the reference cell, with its interval where one can be made."""
+    cell, value = grid.cell, float(row[OF_ONE[statistic]])
+    is_plain = cell.cut == "all" and cell.exposure == "total"
+    if not is_plain or statistic not in ("mean", "median"):
+        return value, None, None
+    if cell.design == CENSUS:
+        return value, *_by_owner(grid, row, statistic, value)
+    if cell.weighting != "weighted" or cell.bot_policy != "none":
+        return value, None, None
+    found = grid.connection.execute(
+        f"SELECT weighted_value, low, high FROM {ESTIMATE.name} WHERE study = $study"
+        " AND design = $design AND platform = $platform AND feature = $feature AND basis = $basis"
+        " AND statistic = $statistic AND status = 'measured'",
+        {"study": grid.study, "design": cell.design, "statistic": statistic,
+         **{name: row[name] for name in ("platform", "feature", "basis")}},
+    ).fetchone()  # fmt: skip
+    return found if found is not None else (value, None, None)
+
+
+def _by_owner(
+    grid: _Grid, row: Row, statistic: str, value: float
+) -> tuple[float | None, float | None]:
+    """Interval of 95 % of a mean or median of all repositories, owners varying as a whole.
+
+    What would be seen if other owners had come to the platform. The variance is that of the
+    linearised statistic, summed by owner (Särndal, Swensson and Wretman 1992, 5.5). The mean's
+    interval is symmetric on a logarithmic scale, as its values have a heavy tail; the median's is
+    Woodruff's (1952).
+    """
+    values, seen, owners = _owned(grid, row, statistic, value)
+    count = owners.shape[0]
+    if count < 2:
+        return None, None
+    size = float(seen.sum())
+    residual = owners[:, 1] - owners[:, 1].sum() / size * owners[:, 0]
+    error = math.sqrt(float(residual @ residual) * count / (count - 1)) / size
+    half = t_quantile(count - 1) * error
+    if statistic == "mean":
+        if value <= 0:
+            return (value, value) if error == 0 else (value - half, value + half)
+        return value * math.exp(-half / value), value * math.exp(half / value)
+    shares = np.cumsum(seen) / size
+    low, high = (
+        float(values[min(int(np.searchsorted(shares, level)), values.size - 1)])
+        for level in (0.5 - half, 0.5 + half)
+    )
+    return min(low, value), max(high, value)
+
+
+def _owned(grid: _Grid, row: Row, statistic: str, value: float) -> tuple[Any, Any, Any]:
+    """Distinct values and how often each occurs; each owner's number of repositories and the sum
+    of what is averaged: of the values, or of being at most the median."""
+    column = f"intensity.{FEATURES[row['feature']][row['basis']]}"
+    names = {"platform": row["platform"], "policy": grid.cell.bot_policy}
+    source = f"""
+        FROM {INTENSITY} AS intensity
+        INNER JOIN {ACTIVITY} AS activity USING (repository_key)
+        WHERE intensity.platform = $platform AND bot_policy = $policy AND {column} IS NOT NULL
+    """
+    averaged = column if statistic == "mean" else f"({column} <= {value!r})"
+    owners = grid.connection.execute(
+        f"SELECT count(*)::DOUBLE AS size, sum({averaged}::DOUBLE) AS total {source}"
+        " GROUP BY coalesce(activity.owner_name, activity.repository_key)",
+        names,
+    ).fetchnumpy()
+    values = grid.connection.execute(
+        f"SELECT {column}::DOUBLE AS value, count(*) AS seen {source} GROUP BY ALL ORDER BY value",
+        names,
+    ).fetchnumpy()
+    return (
+        np.asarray(values["value"]),
+        np.asarray(values["seen"]),
+        np.column_stack([owners["size"], owners["total"]]),
+    )
+
+
+def _planted_ratio(grid: _Grid, feature: str, bases: list[str], column: str) -> float | None:
+    if not column.startswith("ratio_of_"):
+        return None
+    statistic = column.removeprefix("ratio_of_").removesuffix("s")
+    github, hub = (
+        grid.truth(platform, feature, basis, statistic)
+        for platform, basis in zip(PLATFORMS, bases, strict=True)
+    )
+    return github / hub if github is not None and hub else None
+
+
+def _mixed(grid: _Grid, github: str, hub: str) -> str | None:
+    """What stands in the way of comparing a part of life with the whole of it."""
+    if github == hub:
+        return None
+    return (
+        f"GitHub's side counts the acts of {grid.archive_days} days only, of repositories seen"
+        " acting then"
+        if github == "flow"
+        else "the Hub's side counts a part of life only"
+    )
+
+
+def _notes(row: Row) -> tuple[str, ...]:
+    return (row["reason"],) if row["reason"] else ()
+
+
+def _unknown(platform: str, feature: str, row: Row | None) -> str:
+    if row is not None and row["reason"]:
+        return str(row["reason"])
+    return f"{PLATFORM_NAMES[platform]}: {feature} unknown in the reference cell"
+
+
+def _known_share(row: Row) -> float:
+    return float(row["repository_count"] / max(1, _count(row)))
+
+
+def _count(row: Row) -> int:
+    return int(row["repository_count"] + row["unknown_count"])
+
+
+def _values(rows: Iterable[Row], column: str) -> tuple[float, ...]:
+    return tuple(float(row[column]) for row in rows if row[column] is not None)
+
+
+def _agrees(row: Row, wanted: Mapping[str, Any]) -> bool:
+    return all(row[name] == value for name, value in wanted.items())
