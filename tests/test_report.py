@@ -4,28 +4,32 @@ import base64
 import hashlib
 import html
 import re
-from datetime import UTC, date, datetime
+from contextlib import nullcontext
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+from xml.etree import ElementTree
 
 import duckdb
+import marts_support
+import numpy as np
 import pytest
+from marts_support import Row
 
-from assets.publish import report
-from assets.publish.figures import (
-    DayCoverage,
-    Distribution,
-    coverage_figure,
-    delta_figure,
-    survival_figure,
-    survival_steps,
-)
-from assets.publish.report import PAPER, reading, render_report, shown_text
+from assets.publish import words as wording
+from assets.publish.figures import DayCoverage, coverage_figure, delta_figure
+from assets.publish.parts.intensity import PAPER
+from assets.publish.pictures import NAMES
+from assets.publish.report import render_report
 from assets.publish.snapshot import publish
+from assets.publish.words import reading, shown_text
+from assets.study import marts, sensitivity
 from assets.study.classification import actor_evaluation
-from assets.study.comparison import platform_comparison
-from assets.study.sensitivity import policy_sensitivity
+from assets.study.features import FEATURES, PLATFORMS, choose_basis
+from assets.study.tables import StudyTable
 from orchestration.failures import PermanentFailure
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -44,11 +48,6 @@ COVERAGE = """
     completeness_share DOUBLE, completeness_basis VARCHAR, state_counts VARCHAR,
     event_count BIGINT, malformed_count BIGINT, duplicate_count BIGINT, newest_event_at TIMESTAMP
 """
-FEATURE_COLUMNS = (
-    "('commits', 'flow', commit_flow_count), ('commits', 'stock', commit_stock_count),"
-    " ('discussions', 'flow', issue_flow_count), ('discussions', 'stock', discussion_stock_count),"
-    " ('stars', 'flow', star_flow_count), ('stars', 'stock', star_stock_count)"
-)
 CLASSES = """
     CREATE TABLE marts.mart_actor_class AS
     SELECT * FROM (
@@ -56,33 +55,6 @@ CLASSES = """
             ('github', 'bot', 'rule', 2, 2, 1)
     ) AS t (platform, actor_class, decided_by, actor_count, acting_actor_count, uncertain_count)
     WHERE (SELECT count(*) FROM marts.mart_repository_activity) > 0
-"""
-INTENSITY = """
-    CREATE VIEW intermediate.int_repository_intensity__measured AS
-    SELECT activity.*, bot_policy FROM marts.mart_repository_activity AS activity,
-        (VALUES ('none'), ('paper'), ('conservative'), ('aggressive')) AS k (bot_policy)
-    WHERE repository_type IN ('repository', 'model')
-"""
-# As the dbt model: a row for each cell, also where nothing is known.
-SUMMARY = f"""
-    CREATE TABLE marts.mart_intensity_summary AS
-    WITH long AS (
-        SELECT a.platform, f.feature, f.basis, a.bot_policy, f.amount
-        FROM intermediate.int_repository_intensity__measured AS a,
-            LATERAL (VALUES {FEATURE_COLUMNS}) AS f (feature, basis, amount)
-    ), grid AS (
-        SELECT * FROM (VALUES ('github'), ('huggingface')) AS p (platform),
-            (VALUES ('commits'), ('discussions'), ('stars')) AS f (feature),
-            (VALUES ('flow'), ('stock')) AS b (basis),
-            (VALUES ('none'), ('paper'), ('conservative'), ('aggressive')) AS k (bot_policy)
-    )
-    SELECT platform, feature, basis, bot_policy, count(amount) AS repository_count,
-        count(long.basis) - count(amount) AS unknown_count, avg(amount)::DOUBLE AS mean_value,
-        quantile_cont(amount, 0.5)::DOUBLE AS median_value, max(amount) AS maximum_value,
-        count(*) FILTER (amount = 0) / nullif(count(amount), 0) AS zero_share,
-        quantile_cont(amount, 0.9)::DOUBLE AS p90_value,
-        quantile_cont(amount, 0.99)::DOUBLE AS p99_value, sum(amount)::BIGINT AS total_value
-    FROM grid LEFT JOIN long USING (platform, feature, basis, bot_policy) GROUP BY ALL
 """
 
 
@@ -110,8 +82,47 @@ def coverage_day(platform: str, day: date, **values: Any) -> dict[str, Any]:
     return {"platform": platform, "day": day, **usual, **values}
 
 
+def study_of(repositories: list[dict[str, Any]]) -> dict[StudyTable, list[Row]]:
+    """The study's marts of a few repositories, in the reference cell."""
+    cell = marts_support.cells()[0]
+    rows: dict[StudyTable, list[Row]] = {table: [] for table in marts_support.TABLES}
+    for feature, columns in FEATURES.items():
+        sides: dict[str, Any] = {}
+        for platform in PLATFORMS:
+            own = [
+                row
+                for row in repositories
+                if row["platform"] == platform and row["repository_type"] in ("repository", "model")
+            ]
+            known = {
+                basis: np.array([row[column] for row in own if column in row], np.int64)
+                for basis, column in columns.items()
+            }
+            for basis, of in known.items():
+                which = (cell, platform, feature, basis, of)
+                rows[marts.SUMMARY].append(marts_support.summary_row(*which, len(own) - len(of)))
+                rows[marts.DISTRIBUTION] += marts_support.distribution_rows(*which)
+            chosen = choose_basis(len(own), len(known["stock"]), len(known["flow"]))
+            if chosen:
+                sides[platform] = (chosen, known[chosen])
+        rows[marts.COMPARISON].append(compared(cell, feature, sides))
+    return rows
+
+
+def compared(cell: Row, feature: str, sides: dict[str, Any]) -> Row:
+    if len(sides) == len(PLATFORMS):
+        return marts_support.comparison_row(cell, feature, sides)
+    lacking = next(platform for platform in PLATFORMS if platform not in sides)
+    counts = {f"{p}_{what}": 0 for p in PLATFORMS for what in ("count", "owner_count")}
+    state = {"status": "not_measurable", "reason": f"{lacking}: {feature} unknown"}
+    return {**cell, "feature": feature, **counts, **state, "input_hash": "0"}
+
+
 def published(
-    folder: Path, repositories: list[dict[str, Any]], coverage: list[dict[str, Any]]
+    folder: Path,
+    repositories: list[dict[str, Any]],
+    coverage: list[dict[str, Any]],
+    study: dict[StudyTable, list[Row]] | None = None,
 ) -> Path:
     """A publication made from a small warehouse with the marts' own columns."""
     warehouse = folder / "warehouse.duckdb"
@@ -130,13 +141,10 @@ def published(
                     f" VALUES ({', '.join('?' for _ in row)})",
                     list(row.values()),
                 )
-        connection.execute("CREATE SCHEMA intermediate")
-        connection.execute(INTENSITY)
-        connection.execute(SUMMARY)
         connection.execute(CLASSES)
         connection.execute("CREATE TABLE marts.mart_intensity_estimate (design VARCHAR)")
-    platform_comparison(warehouse, "paper")
-    policy_sensitivity(warehouse, "paper")
+        rows = study_of(repositories) if study is None else study
+        marts_support.make_tables(connection, {sensitivity.TABLE: [], **rows})
     actor_evaluation(warehouse, "paper", folder / "state")
     result = publish(
         warehouse, folder / "published", 2, published_at=MOMENT, software_version="1.2.3"
@@ -178,8 +186,29 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return published(tmp_path_factory.mktemp("usual"), usual_repositories(), usual_coverage())
 
 
-def rendered(marts: Path, **options: Any) -> str:
-    return render_report(marts, marts.parent / "report.html", **options).read_text("utf-8")
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A publication in which every mart of the study has rows, of two days."""
+    rows = marts_support.study_rows()
+    rows[marts.COMPARISON] += [
+        row | {"day": marts_support.DAY - timedelta(days=1), "cliffs_delta": -0.987}
+        for row in rows[marts.COMPARISON]
+    ]
+    folder = tmp_path_factory.mktemp("full")
+    return published(folder, usual_repositories(), usual_coverage(), rows)
+
+
+def rendered(published: Path, *, has_pictures: bool = False, **options: Any) -> str:
+    """A report; its pictures take the time, so that only tests of pictures have them."""
+    with nullcontext() if has_pictures else patch("assets.publish.pictures.pictures", lambda _: []):
+        path = render_report(published, published.parent / "report.html", **options)
+    return path.read_text("utf-8")
+
+
+@cache
+def page(published: Path) -> str:
+    """The report of a publication that no test changes, rendered once."""
+    return rendered(published, has_pictures=True)
 
 
 class Page(HTMLParser):
@@ -268,12 +297,12 @@ def test_data_sets_and_spaces_are_not_in_the_study(tmp_path: Path) -> None:
 
 def test_invisible_and_reversing_characters_are_replaced() -> None:
     assert shown_text("a\u202eb\u200bc\x00d") == "a\ufffdb\ufffdc\ufffdd"
-    assert len(shown_text("x" * 5000)) == report.LONGEST_NAME
-    assert shown_text(None) == report.UNKNOWN
+    assert len(shown_text("x" * 5000)) == wording.LONGEST_NAME
+    assert shown_text(None) == wording.UNKNOWN
 
 
 def test_policy_allows_nothing_but_the_style_sheet_it_names(usual: Path) -> None:
-    text = rendered(usual)
+    text = page(usual)
     policy = next(
         attributes["content"] or ""
         for tag, attributes in Page(text).elements
@@ -287,34 +316,126 @@ def test_policy_allows_nothing_but_the_style_sheet_it_names(usual: Path) -> None
     assert f"style-src 'sha256-{digest}'" in policy
 
 
-def test_the_page_refers_to_nothing_outside_itself(usual: Path) -> None:
-    text = rendered(usual, planted={})
+def test_the_page_refers_to_nothing_outside_itself(full: Path) -> None:
+    text = page(full) + rendered(full, planted={})
     for tag, attributes in Page(text).elements:
         assert tag not in {"script", "iframe", "object", "embed", "base", "form", "image", "use"}
         assert "style" not in attributes
         for name in ("src", "href", "srcset", "xlink:href", "action", "data"):
-            assert (attributes.get(name) or "#").startswith(("#", "data:,"))
+            inside = ("#", "data:,", "data:image/svg+xml;base64,")
+            assert (attributes.get(name) or "#").startswith(inside)
     assert not re.search(r"https?://|url\(|@import", text)
 
 
-def test_every_feature_has_its_figure_and_alternative_text(usual: Path) -> None:
-    text = rendered(usual)
-    plots = [a for tag, a in Page(text).elements if tag == "svg" and a.get("class") == "plot"]
-    labels = [attributes["aria-label"] or "" for attributes in plots]
-    assert [label.split(".")[0] for label in labels] == [
-        "Distribution of commits",
-        "Distribution of issues and discussions",
-        "Distribution of stars and likes",
-    ]
-    assert "GitHub: 7 repositories, 28.6% zero, largest 318,751." in labels[2]
-    strips = [a for tag, a in Page(text).elements if a.get("class") == "strip"]
-    assert len(strips) == 2
-    images = [a for tag, a in Page(text).elements if a.get("role") == "img"]
-    assert all(attributes.get("aria-label") for attributes in images)
+def pictures_in(text: str) -> dict[str, str]:
+    """Alternative text to SVG of each picture."""
+    found = {}
+    for tag, attributes in Page(text).elements:
+        if tag == "img":
+            kind, _, data = (attributes["src"] or "").partition(",")
+            assert kind == "data:image/svg+xml;base64"
+            found[attributes["alt"] or ""] = base64.b64decode(data).decode()
+    return found
+
+
+def test_every_picture_has_its_data_a_caption_and_alternative_text(full: Path) -> None:
+    text = page(full)
+    found = pictures_in(text)
+    assert len(found) == len(NAMES) == text.count("<figcaption>")
+    assert all(len(alt) > 30 for alt in found)
+    for svg in found.values():
+        assert svg.startswith("<?xml")
+        assert svg.rstrip().endswith("</svg>")
+    together = " ".join(found)
+    rows = marts_support.study_rows()
+    stars = marts_support.values("github", "stars")
+    zeros = wording.share(float((stars == 0).mean()))
+    median = wording.number(float(np.median(stars)))
+    assert f"GitHub, stars: 20,000 repositories, {zeros} zero, median {median}" in together
+    deltas = [row["cliffs_delta"] for row in rows[marts.COMPARISON] if row["feature"] == "stars"]
+    low, high = wording.signed(min(deltas)), wording.signed(max(deltas))
+    assert f"Stars and likes: from {low} to {high} in {len(deltas)} cells." in together
+    assert "GitHub, commits and stars: +0.312." in together
+    assert "10 published claims with a value of ours: 5 reproduced, 4 different, 1 not" in together
+    assert "After 12 months: GitHub: 69.4 %. Hugging Face Hub:" in together
+
+
+def test_strips_and_bars_have_labels(usual: Path) -> None:
+    elements = Page(page(usual)).elements
+    assert sum(attributes.get("class") == "strip" for _, attributes in elements) == 2
+    named = [attributes for _, attributes in elements if attributes.get("role") == "img"]
+    assert all(attributes.get("aria-label") for attributes in named)
+
+
+def test_effects_stand_in_the_comparison_with_their_intervals(full: Path) -> None:
+    rows = marts_support.study_rows()[marts.COMPARISON]
+    row = next(row for row in rows if row["feature"] == "stars")
+    text = words(page(full))
+    told = {"cliffs_delta": wording.signed, "vargha_delaney_a": wording.share}
+    for name, tell in told.items():
+        low, high = (tell(row[f"{name}_{end}"]) for end in ("low", "high"))
+        assert f"{tell(row[name])} {low} to {high}" in text
+    mean = wording.number(row["ratio_of_means"])
+    assert f"GitHub’s mean is {mean} times the Hub’s." in text
+    more = wording.number(row["hodges_lehmann"])
+    assert f"In the middle of all such pairs, GitHub’s has {more} more." in text
+    assert "The Hub’s median is 0, so that medians have no ratio." in text
+
+
+def test_only_the_newest_day_is_shown(full: Path) -> None:
+    assert "0.987" not in words(page(full))
+    assert not any("0.987" in alt + svg for alt, svg in pictures_in(page(full)).items())
+
+
+def test_the_cell_that_is_asked_for_is_shown(full: Path) -> None:
+    cell = marts_support.cells()[1]
+    rows = marts_support.study_rows()[marts.COMPARISON]
+    delta = next(row["cliffs_delta"] for row in rows if row["bot_policy"] == cell["bot_policy"])
+    text = words(rendered(full, reference={name: cell[name] for name in wording.REFERENCE}))
+    assert f"Cliff’s δ {wording.signed(delta)}" in text
+    assert "the reference: without bots (paper), every repository." in text
+
+
+def test_claims_with_and_without_a_value_of_ours(full: Path) -> None:
+    text = words(page(full))
+    rows = marts_support.rerun_rows()
+    counts = [sum(row["verdict"] == v for row in rows) for v in ("reproduced", "differs")]
+    assert f"{counts[0]} reproduced, {counts[1]} different, 2 not measurable here" in text
+    assert "1 claim without a value of ours, and why" in text
+    assert "No mart measures it yet." in text
+    line = "1,464.28 704 640 to 790 9 to 9,300 16 cells 98 % differs The paper's value lies outside"
+    assert line in text
+    assert "Planted" not in text
+    assert "Planted" in words(rendered(full, planted={}))
+
+
+def test_concentration_is_told(full: Path) -> None:
+    rows = marts_support.study_rows()[marts.SUMMARY]
+    row = next(row for row in rows if row["basis"] == "stock")
+    text = words(page(full))
+    assert f"{row['gini']:.3f} {wording.share(row['top_percent_share'])} 2.10 from 30" in text
+
+
+def test_hostile_claims_and_reasons_are_text(tmp_path: Path) -> None:
+    rows = marts_support.study_rows()
+    for row, name in zip(rows[marts.RERUN], HOSTILE, strict=False):
+        row |= {"claim": name, "statement": name, "place": name, "unit": name, "reason": name}
+    for row, name in zip(rows[marts.SURVIVAL], HOSTILE, strict=False):
+        row["reason"] = name
+    text = rendered(published(tmp_path, [], [], rows), has_pictures=True)
+    seen = {tag for tag, _ in Page(text).elements}
+    assert not seen & {"script", "foreignobject"}
+    assert text.count("<style>") == 1
+    for name in HOSTILE[:-1]:
+        assert name in words(text) or html.escape(name) in text
+    for svg in pictures_in(text).values():
+        ElementTree.fromstring(svg)
+        assert "<script" not in svg
+        assert "<foreignObject" not in svg
 
 
 def test_table_two_shows_our_value_the_papers_and_what_is_unknown(usual: Path) -> None:
-    text = words(rendered(usual))
+    text = words(page(usual))
     assert "Stars GitHub stock 7 0 28.6 % 45,542.14 paper 142.78 1 paper 16" in text
     assert "318,751 paper 318,751" in text
     assert "Commits GitHub flow 7 0 14.3 % 9 paper 1,464.28" in text
@@ -323,7 +444,7 @@ def test_table_two_shows_our_value_the_papers_and_what_is_unknown(usual: Path) -
 
 def test_paper_and_planted_columns_are_optional(usual: Path) -> None:
     assert "paper 142.78" not in words(rendered(usual, paper_reference=False))
-    plain = rendered(usual)
+    plain = page(usual)
     assert "Synthetic data" not in plain
     planted = words(rendered(usual, planted={"github": {"stars": {"stock": {"mean": 12.5}}}}))
     assert "Synthetic data" in planted
@@ -337,14 +458,12 @@ def test_papers_values_are_those_of_its_table_two() -> None:
 
 
 def test_comparison_in_plain_language(usual: Path) -> None:
-    text = words(rendered(usual))
+    text = words(page(usual))
     assert (
         "Of two repositories drawn at random, one from each platform, the one on GitHub is ahead"
         in text
     )
-    assert (
-        "Not measurable here. Hugging Face Hub: discussions unknown for all 8 repositories." in text
-    )
+    assert "Not measurable here. huggingface: discussions unknown." in text
     assert "GitHub flow against Hub stock" in text
 
 
@@ -368,7 +487,7 @@ def test_reading(delta: float, p_value: float, expected: str) -> None:
 
 
 def test_coverage_shows_states_gaps_and_days_without_a_row(usual: Path) -> None:
-    text = rendered(usual)
+    text = page(usual)
     assert "2015-01-02: 91.6 % (ok 22, missing 2)" in text
     assert text.count("not recorded</title>") == 2
     assert "3 of 5 days recorded, 70 of 72 expected archive files seen (97.2 %)" in words(text)
@@ -378,9 +497,12 @@ def test_coverage_shows_states_gaps_and_days_without_a_row(usual: Path) -> None:
 
 
 def test_empty_marts_make_a_page_that_says_so(tmp_path: Path) -> None:
-    text = words(rendered(published(tmp_path, [], [])))
-    assert text.count("No value is known for either platform.") == 3
-    assert text.count("Not measurable here. GitHub: no repositories") == 3
+    text = words(rendered(published(tmp_path, [], []), has_pictures=True))
+    assert "No value is known for either platform." in text
+    assert "No claim has been re-run." in text
+    assert "No correlation could be measured." in text
+    assert "The end of activity has not been measured." in text
+    assert text.count("Not measurable here. github: ") == 3
     assert text.count("No day is recorded.") == 4
     assert "No repository with a known, positive number of likes." in text
     assert "None" not in text
@@ -389,9 +511,10 @@ def test_empty_marts_make_a_page_that_says_so(tmp_path: Path) -> None:
 
 def test_one_repository_one_day_and_enormous_numbers(tmp_path: Path) -> None:
     rows = [repository("github", 1, star_stock_count=2**62, commit_flow_count=0)]
-    text = rendered(published(tmp_path, rows, [coverage_day("github", date(2015, 1, 1))]))
+    marts = published(tmp_path, rows, [coverage_day("github", date(2015, 1, 1))])
+    text = rendered(marts, has_pictures=True)
     assert "4.6 \N{MULTIPLICATION SIGN} 10¹⁸" in words(text)
-    assert "Every known value is 0." in words(text)
+    assert any("Every known value is 0." in svg for svg in pictures_in(text).values())
     assert "1 day, 2015-01-01" in words(text)
     assert "None" not in words(text)
 
@@ -406,11 +529,16 @@ def test_unknown_coverage_is_not_zero_coverage(tmp_path: Path) -> None:
     assert "Archive files not seen \N{EM DASH}" in words(text)
 
 
-def test_same_publication_same_bytes(usual: Path) -> None:
-    first = rendered(usual)
-    assert rendered(usual) == first
-    assert "2026-03-04 05:06 UTC" in first
-    assert not list(usual.parent.glob(".unfinished*"))
+def test_same_publication_same_bytes_and_the_same_pictures_beside_it(
+    full: Path, tmp_path: Path
+) -> None:
+    text = rendered(full, plots=tmp_path / "plots", has_pictures=True)
+    assert text == page(full)
+    assert "2026-03-04 05:06 UTC" in text
+    assert not list(full.parent.glob(".unfinished*"))
+    beside = {path.stem: path.read_text("utf-8") for path in (tmp_path / "plots").glob("*.svg")}
+    assert sorted(beside) == sorted(NAMES)
+    assert sorted(pictures_in(text).values()) == sorted(beside.values())
 
 
 def test_what_is_no_publication_is_refused_and_the_old_report_stays(tmp_path: Path) -> None:
@@ -427,22 +555,6 @@ def test_what_is_no_publication_is_refused_and_the_old_report_stays(tmp_path: Pa
 def test_an_unknown_study_is_refused(usual: Path, tmp_path: Path) -> None:
     with pytest.raises(PermanentFailure, match="no study 'other'"):
         render_report(usual, tmp_path / "report.html", study="other")
-
-
-def test_survival_steps_are_shares_of_at_least() -> None:
-    assert survival_steps([(0, 6), (1, 2), (5, 2)]) == [(1, 0.4), (5, 0.2)]
-    assert survival_steps([(0, 6)]) == []
-    many = survival_steps([(n, 1) for n in range(100_000)])
-    assert len(many) <= 241
-    assert many[-1] == (99_999, 1e-5)
-
-
-def test_survival_figure_names_a_platform_it_cannot_draw() -> None:
-    lines = [Distribution("github", "GitHub", [(3, 2)]), Distribution("huggingface", "Hub", [])]
-    figure = survival_figure("Stars", "stars", lines)
-    assert figure.count('class="line line-github"') == 1
-    assert "line-huggingface" not in figure
-    assert "Hub: nothing known." in figure
 
 
 def test_a_lost_day_is_not_averaged_away() -> None:

@@ -4,23 +4,22 @@ Belongs here: keys and metadata of the assets. Does not belong here: how a copy 
 (snapshot) and what the report says (report).
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
 from assets.publish.names import Names
 from assets.publish.report import render_report
 from assets.publish.snapshot import PublishResult, publish
+from assets.study.planted import planted_truth
 from orchestration import keys, metadata
-from orchestration.failures import SettingsError
 from orchestration.privacy import removal
 from orchestration.privacy.pseudonyms import Pseudonyms, publish_key
 from orchestration.resources import Installation, retry_policy, told_to_dagster
 from orchestration.settings import Settings
 
 REPORT_NAME = "report.html"
+PLOTS_NAME = "plots"
 
 
 def publish_assets() -> list[dg.AssetsDefinition]:
@@ -105,21 +104,6 @@ def make_report(settings: Settings) -> Path:
         settings.published_dir / REPORT_NAME,
         planted=planted_truth(settings.publish.planted),
         study=settings.study.name,
+        reference=settings.study.grid.reference.model_dump(),
+        plots=settings.published_dir / PLOTS_NAME,
     )
-
-
-def planted_truth(path: Path | None) -> dict[str, Any] | None:
-    """What was planted in synthetic data: platform to feature to basis to statistic to value.
-
-    Raises:
-        SettingsError: the file of the setting cannot be read.
-    """
-    if path is None:
-        return None
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"The planted truth {path} of publish.planted cannot be read ({error}).",
-            "Correct the setting, or remove it where the data are real.",
-        ) from error

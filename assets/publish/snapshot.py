@@ -41,7 +41,11 @@ if TYPE_CHECKING:
 PUBLISHED_TABLES = (
     "mart_repository_activity",
     "mart_intensity_summary",
+    "mart_correlation",
     "mart_platform_comparison",
+    "mart_distribution",
+    "mart_activity_survival",
+    "mart_study_rerun",
     "mart_policy_sensitivity",
     "mart_intensity_estimate",
     "mart_actor_class",
