@@ -14,7 +14,8 @@ from typing import Any
 
 import dagster as dg
 
-from checks import coverage, expectations, ledger, mining, privacy, recency, sampling
+from assets.study.marts import RERUN, SURVIVAL
+from checks import coverage, expectations, figures, ledger, mining, privacy, recency, sampling
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
 from orchestration import keys, metadata
@@ -26,9 +27,7 @@ ARCHIVE = ("gharchive", "events")
 GITHUB, HUB = "github", "huggingface"
 SUITE_KEYS = {
     "mart_repository_activity": keys.mart("mart_repository_activity"),
-    "mart_intensity_summary": keys.mart("mart_intensity_summary"),
     "mart_polling_estimate": keys.mart("mart_polling_estimate"),
-    "mart_platform_comparison": keys.COMPARISON,
     "mart_policy_sensitivity": keys.SENSITIVITY,
     "mart_actor_class": keys.mart("mart_actor_class"),
     "mart_actor_evaluation": keys.ACTOR_EVALUATION,
@@ -122,6 +121,21 @@ _SAMPLED = {
         Planned("numbers_are_permanent", "Random numbers follow from seed and key alone.", True),
     ),
 }
+_GRAIN = Planned("grain_is_unique", "No figure is there twice, and each has its names.", True)
+_FIT = Planned("figures_fit", "Figures satisfy the identities and orders they must.", True)
+_WHOLE = Planned("cells_are_whole", "Every cell has all figures, not measurable ones too.", True)
+_FIGURES = {
+    keys.INTENSITY_SUMMARY: (_GRAIN, _FIT, _WHOLE),
+    keys.CORRELATION: (_GRAIN, _FIT, _WHOLE),
+    keys.COMPARISON: (_GRAIN, _FIT, _WHOLE),
+    keys.DISTRIBUTION: (
+        _GRAIN,
+        _FIT,
+        Planned("bins_add_up", "Bins hold what the summary describes.", True),
+    ),
+}
+_SURVIVAL = (_GRAIN, _FIT, Planned("survival_falls", "Shares fall with age.", True))
+_RERUN = (_GRAIN, _FIT, Planned("claims_are_all_there", "Every claim has its row.", True))
 _ESTIMATED = Planned(
     "estimates_hold", "All figures are there, and each lies within its interval.", True
 )
@@ -137,6 +151,9 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         _step("check_coverage", keys.mart("mart_coverage"), (_COVERAGE,), _coverage, True),
         _steps("check_samples", _SAMPLED, _samples, True),
         _step("check_estimates", keys.INTENSITY_ESTIMATE, (_ESTIMATED,), _estimates, True),
+        _steps("check_figures", _FIGURES, _figures, True),
+        _step("check_survival", keys.SURVIVAL, _SURVIVAL, _survival, True),
+        _step("check_rerun", keys.RERUN, _RERUN, _rerun, True),
         _step("check_published", keys.PUBLISHED, (_PUBLISHED, _PSEUDONYMOUS), _published, True),
     ]
 
@@ -326,6 +343,43 @@ def _estimates(
     study = installation.settings().study
     with installation.warehouse() as warehouse:
         return [sampling.estimates_hold(warehouse, study.name, study.sample.designs)]
+
+
+def _figures(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
+    del context
+    study = installation.settings().study.name
+    with installation.warehouse() as warehouse:
+        for key, planned in _FIGURES.items():
+            rules = figures.RULES[".".join(key.path)]
+            yield key, figures.grain_is_unique(warehouse, study, rules)
+            yield key, figures.figures_fit(warehouse, study, rules)
+            if _WHOLE in planned:
+                yield key, figures.cells_are_whole(warehouse, study, rules)
+        yield keys.DISTRIBUTION, figures.bins_add_up(warehouse, study)
+
+
+def _survival(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[CheckOutcome]:
+    del context
+    study, rules = installation.settings().study.name, figures.RULES[SURVIVAL.name]
+    with installation.warehouse() as warehouse:
+        yield figures.grain_is_unique(warehouse, study, rules)
+        yield figures.figures_fit(warehouse, study, rules)
+        yield figures.survival_falls(warehouse, study)
+
+
+def _rerun(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterator[CheckOutcome]:
+    del context
+    study, rules = installation.settings().study.name, figures.RULES[RERUN.name]
+    with installation.warehouse() as warehouse:
+        yield figures.grain_is_unique(warehouse, study, rules)
+        yield figures.figures_fit(warehouse, study, rules)
+        yield figures.claims_are_all_there(warehouse, study)
 
 
 def _published(

@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from assets.study.comparison import FEATURES, PLATFORMS
 from assets.study.draw import random_number
+from assets.study.features import FEATURES, PLATFORMS
 from assets.study.intensity import STATISTICS
 from checks.outcome import CheckOutcome, failed, first_rows, passed
 from checks.warehouse import reading

@@ -19,7 +19,6 @@ FIRST_REPOSITORY = datetime(2007, 10, 1)
 TOLERANCE = timedelta(days=1)
 HUB_TYPES = ("model", "dataset", "space")
 PLATFORM_TYPES = [("github", "repository"), *(("huggingface", kind) for kind in HUB_TYPES)]
-BASES = ["flow", "stock"]
 
 
 @dataclass(frozen=True)
@@ -142,57 +141,6 @@ def repository_activity(now: datetime) -> Suite:
     )  # fmt: skip
 
 
-def intensity_summary(now: datetime) -> Suite:
-    """`mart_intensity_summary`: counts, and figures that fit each other."""
-    del now
-    figures = ("mean_value", "median_value", "maximum_value", "zero_share", "total_value")
-    counts = ("repository_count", "unknown_count", "mean_value", "median_value", "total_value")
-    return Suite(
-        "mart_intensity_summary",
-        ("platform", "feature", "basis", "bot_policy"),
-        (
-            "platform",
-            "feature",
-            "basis",
-            "bot_policy",
-            "repository_count",
-            "unknown_count",
-            *figures,
-        ),
-        (
-            Rule(
-                "something_is_known",
-                "expect_column_max_to_be_between",
-                {"column": "repository_count", "min_value": 1},
-                "a summary in which nothing is known must not replace one",
-            ),
-            *(
-                _between(f"{column}_not_negative", column, 0, None, "counts start at 0")
-                for column in counts
-            ),
-            *(
-                Rule(
-                    f"{column}_where_known",
-                    "expect_column_values_to_not_be_null",
-                    {"column": column, **_where("repository_count > 0")},
-                    "where repositories are known, so are their figures",
-                )
-                for column in figures
-            ),
-            _not_above(
-                "median_not_above_maximum", "median_value", "maximum_value", "by definition"
-            ),
-            _not_above("mean_not_above_maximum", "mean_value", "maximum_value", "by definition"),
-            _not_above(
-                "maximum_not_above_total",
-                "maximum_value",
-                "total_value",
-                "of values from 0, none is above their sum",
-            ),
-        ),
-    )
-
-
 def polling_estimate(now: datetime) -> Suite:
     """`mart_polling_estimate`: parts below their wholes, and an estimate where there is a slice."""
     estimate = "estimated_missed_count"
@@ -246,89 +194,6 @@ def polling_estimate(now: datetime) -> Suite:
             ),
         ),
     )  # fmt: skip
-
-
-def platform_comparison(now: datetime) -> Suite:
-    """`mart_platform_comparison`: made in Python, so dbt tests nothing of it."""
-    del now
-    sides = ("github", "huggingface")
-    known = ("study", "bot_policy", "feature", "status", *(f"{side}_count" for side in sides))
-    measured = (*(f"{side}_basis" for side in sides), "mann_whitney_u", "p_value",
-                "p_value_holm", "cliffs_delta")  # fmt: skip
-    figures = tuple(f"{side}_{what}" for side in sides for what in ("mean", "median", "maximum"))
-    return Suite(
-        "mart_platform_comparison",
-        ("study", "bot_policy", "feature"),
-        (*known, *measured, *figures, "reason"),
-        (
-            *(_known(column) for column in known),
-            Rule(
-                "one_row_a_study_policy_and_feature",
-                "expect_compound_columns_to_be_unique",
-                {"column_list": ["study", "bot_policy", "feature"]},
-                "the grain",
-            ),
-            Rule(
-                "all_features_compared",
-                "expect_column_distinct_values_to_equal_set",
-                {"column": "feature", "value_set": ["commits", "discussions", "stars"]},
-                "a feature that cannot be measured has a row that says so",
-            ),
-            Rule(
-                "all_policies_compared",
-                "expect_column_distinct_values_to_equal_set",
-                {"column": "bot_policy", "value_set": list(POLICIES)},
-                "how much depends on the policy is seen where all are there",
-            ),
-            _one_of("status_accepted", "status", ["measured", "not_measurable"], "two states"),
-            *(
-                _one_of(f"{side}_basis_accepted", f"{side}_basis", BASES, "a flow or a stock")
-                for side in sides
-            ),
-            *(
-                _between(f"{side}_count_not_negative", f"{side}_count", 0, None, "a count")
-                for side in sides
-            ),
-            *(
-                Rule(
-                    f"{column}_where_measured",
-                    "expect_column_values_to_not_be_null",
-                    {"column": column, **_where('status == "measured"')},
-                    "what is called measured has its figures (a NaN is none)",
-                )
-                for column in measured
-            ),
-            Rule(
-                "reason_where_not_measurable",
-                "expect_column_values_to_not_be_null",
-                {"column": "reason", **_where('status == "not_measurable"')},
-                "a reader must learn why",
-            ),
-            *(
-                _between(f"{column}_is_probability", column, 0, 1, "a probability")
-                for column in ("p_value", "p_value_holm")
-            ),
-            _not_above(
-                "holm_not_below_raw", "p_value", "p_value_holm", "adjusting never lowers a p value"
-            ),
-            _between("cliffs_delta_in_range", "cliffs_delta", -1, 1, "by definition"),
-            _between("mann_whitney_u_not_negative", "mann_whitney_u", 0, None, "counts pairs"),
-            *(
-                _between(f"{column}_not_negative", column, 0, None, "of counts")
-                for column in figures
-            ),
-            *(
-                _not_above(
-                    f"{side}_{what}_not_above_maximum",
-                    f"{side}_{what}",
-                    f"{side}_maximum",
-                    "by definition",
-                )
-                for side in sides
-                for what in ("mean", "median")
-            ),
-        ),
-    )
 
 
 def policy_sensitivity(now: datetime) -> Suite:
@@ -420,9 +285,7 @@ def actor_evaluation(now: datetime) -> Suite:
 
 SUITES: Mapping[str, Callable[[datetime], Suite]] = {
     "mart_repository_activity": repository_activity,
-    "mart_intensity_summary": intensity_summary,
     "mart_polling_estimate": polling_estimate,
-    "mart_platform_comparison": platform_comparison,
     "mart_policy_sensitivity": policy_sensitivity,
     "mart_actor_class": actor_class,
     "mart_actor_evaluation": actor_evaluation,

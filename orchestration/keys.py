@@ -61,11 +61,26 @@ def mart(name: str) -> AssetKey:
     return AssetKey(["marts", name])
 
 
+INTENSITY_SUMMARY = mart("mart_intensity_summary")
+CORRELATION = mart("mart_correlation")
 COMPARISON = mart("mart_platform_comparison")
+DISTRIBUTION = mart("mart_distribution")
+SURVIVAL = mart("mart_activity_survival")
+RERUN = mart("mart_study_rerun")
 SENSITIVITY = mart("mart_policy_sensitivity")
 INTENSITY_ESTIMATE = mart("mart_intensity_estimate")
 ACTOR_EVALUATION = mart("mart_actor_evaluation")
-MARTS_OF_STUDY = (COMPARISON, SENSITIVITY, INTENSITY_ESTIMATE, ACTOR_EVALUATION)
+MARTS_OF_STUDY = (
+    INTENSITY_SUMMARY,
+    CORRELATION,
+    COMPARISON,
+    DISTRIBUTION,
+    SENSITIVITY,
+    SURVIVAL,
+    RERUN,
+    INTENSITY_ESTIMATE,
+    ACTOR_EVALUATION,
+)
 # Of the schema `study`: private to the warehouse.
 SAMPLE_STRATUM = AssetKey(["study", "sample_stratum"])
 SAMPLE_MEMBER = AssetKey(["study", "sample_member"])
@@ -74,7 +89,6 @@ TOP_CUT_OVERLAP = AssetKey(["study", "top_cut_overlap"])
 STAR_SUSPECT = AssetKey(["study", "star_suspect"])
 MARTS_OF_DBT = (
     mart("mart_repository_activity"),
-    mart("mart_intensity_summary"),
     mart("mart_coverage"),
     mart("mart_polling_estimate"),
     mart("mart_actor_class"),

@@ -14,9 +14,16 @@ from datetime import date
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -299,12 +306,96 @@ class SampleSettings(Section):
         return value
 
 
+BotPolicy = Literal["none", "paper", "conservative", "aggressive"]
+Design = Literal["census", "paper", "proportional", "neyman", "equal", "matched"]
+Weighting = Literal["unweighted", "weighted"]
+Exposure = Literal["total", "per_month", "matched_quarter"]
+_CUT = r"^(all|in_frame|top_(stars|forks|commits|downloads|actors)_[1-9][0-9]{0,8})$"
+Cut = Annotated[str, Field(pattern=_CUT)]
+
+
+class CellSettings(Section):
+    """One way to compute a figure; docs/statistics.md says what each name means."""
+
+    bot_policy: BotPolicy = "none"
+    cut: Cut = "all"
+    design: Design = "census"
+    weighting: Weighting = "unweighted"
+    exposure: Exposure = "total"
+
+    @model_validator(mode="after")
+    def _weights_are_of_samples(self) -> Self:
+        if self.design == "census" and self.weighting == "weighted":
+            raise ValueError("a census has no weights: name a design, or unweighted")
+        return self
+
+
+class GridSettings(Section):
+    """In which other ways every figure of the study is computed beside the reference."""
+
+    reference: CellSettings = Field(
+        default=CellSettings(), description="The way that headlines are computed in."
+    )
+    policies: list[BotPolicy] = ["none", "paper", "conservative", "aggressive"]
+    cuts: list[Cut] | None = Field(
+        default=None,
+        description="By default all, in_frame, and the most starred of each sample.top_n.",
+    )
+    designs: list[Design] | None = Field(
+        default=None, description="By default the census, and all of sample.designs."
+    )
+    weightings: list[Weighting] = ["unweighted", "weighted"]
+    exposures: list[Exposure] = ["total", "per_month", "matched_quarter"]
+    combine: Literal["one_by_one", "all"] = Field(
+        default="one_by_one",
+        description="Each alternative alone beside the reference, or every combination of them.",
+    )
+    bootstrap_draws: int = Field(
+        default=2000, ge=100, le=100_000, description="Draws of owners that intervals rest on."
+    )
+    most_repositories: int = Field(
+        default=5_000_000,
+        ge=1000,
+        description="Repositories of a platform that a cell holds; of more, a random part does.",
+    )
+    distribution_days: int = Field(
+        default=90, ge=1, description="Newest days whose binned distributions are kept."
+    )
+    silence_days: int = Field(
+        default=180, ge=1, description="Days without an act after which activity has ended."
+    )
+
+    @field_validator("policies", "cuts", "designs", "weightings", "exposures")
+    @classmethod
+    def _each_once(cls, value: list[Any] | None) -> list[Any] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("each may be named once")
+        return value
+
+
 class StudySettings(Section):
     """The study whose results carry this name."""
 
     name: str = Field(default="paper", pattern=r"^[a-z][a-z0-9_]{0,40}$")
     seed: int = Field(default=2016, ge=0)
     sample: SampleSettings = SampleSettings()
+    grid: GridSettings = GridSettings()
+
+    @model_validator(mode="after")
+    def _cells_can_be_made(self) -> Self:
+        grid, sample = self.grid, self.sample
+        for design in (*(grid.designs or ()), grid.reference.design):
+            if design not in ("census", *sample.designs):
+                raise ValueError(f"the grid names the design {design}, which sample.designs lacks")
+        for cut in (*(grid.cuts or ()), grid.reference.cut):
+            if not cut.startswith("top_"):
+                continue
+            _, rank, number = cut.split("_")
+            if rank not in sample.ranks:
+                raise ValueError(f"the grid's cut {cut} needs {rank} in sample.ranks")
+            if int(number) > max(sample.top_n, default=0):
+                raise ValueError(f"the grid's cut {cut} needs {number} in sample.top_n")
+        return self
 
 
 class PrivacySettings(Section):

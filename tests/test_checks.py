@@ -22,8 +22,8 @@ import yaml
 
 from assets.github import ingest
 from assets.publish.snapshot import publish
-from assets.study.comparison import COLUMNS, TABLE
-from assets.study.tables import replace_study, table_of
+from assets.study.marts import ALL_MARTS
+from assets.study.tables import make_table
 from checks import coverage, expectations, ledger, mining, privacy, recency
 from checks.assets import ARCHIVE, build_checks, days_of_run, result
 from checks.outcome import CheckOutcome, failed, mined
@@ -576,28 +576,6 @@ TYPES = {
     "actor_flow_count": "bigint", "star_stock_count": "bigint", "repository_count": "bigint",
     "unknown_count": "bigint", "total_value": "bigint", "maximum_value": "bigint",
 }  # fmt: skip
-INTENSITY: dict[str, Any] = {
-    "platform": "github", "feature": "stars", "basis": "flow", "bot_policy": "none",
-    "repository_count": 2, "unknown_count": 0, "mean_value": 1.5, "median_value": 1.5,
-    "maximum_value": 2, "zero_share": 0.0, "total_value": 3,
-}  # fmt: skip
-UNKNOWN = {**dict.fromkeys(INTENSITY), "platform": "huggingface", "feature": "stars",
-           "basis": "flow", "bot_policy": "none", "repository_count": 0,
-           "unknown_count": 2}  # fmt: skip
-
-
-def comparison(feature: str, /, **changes: Any) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "study": "paper", "bot_policy": "none", "feature": feature, "github_basis": "flow",
-        "huggingface_basis": "stock", "github_count": 3, "huggingface_count": 4,
-        "github_mean": 1.0, "huggingface_mean": 1.0, "github_median": 1.0,
-        "huggingface_median": 1.0, "github_maximum": 2, "huggingface_maximum": 2,
-        "mann_whitney_u": 6.0, "p_value": 0.2, "p_value_holm": 0.6, "cliffs_delta": 0.1,
-        "status": "measured", "reason": None,
-    }  # fmt: skip
-    return row | changes
-
-
 POLLING: dict[str, Any] = {
     "platform": "github", "kind": "stocks", "observed_on": DAY, "population_count": 10,
     "asked_count": 5, "asked_slice_count": 4, "unasked_count": 4, "slice_count": 4,
@@ -610,11 +588,6 @@ UNTOLD = {
     "slice_count": 0, "slice_changed_count": 0, "kind": "commits", "basis": "no_slice",
 }  # fmt: skip
 FEATURES = ("commits", "discussions", "stars")
-COMPARISON = [
-    comparison(feature, bot_policy=policy)
-    for policy in ("aggressive", "conservative", "paper", "none")
-    for feature in FEATURES
-]
 
 
 def sensitivity(feature: str, /, **changes: Any) -> dict[str, Any]:
@@ -644,8 +617,6 @@ COVERAGE = {
 }  # fmt: skip
 MARTS = {
     "mart_repository_activity": [ACTIVITY, MODEL, SPACE],
-    "mart_intensity_summary": [INTENSITY, UNKNOWN],
-    "mart_platform_comparison": COMPARISON,
     "mart_policy_sensitivity": SENSITIVITY,
     "mart_actor_class": [CLASS],
     "mart_actor_evaluation": [EVALUATION],
@@ -657,9 +628,8 @@ DOUBLES = ("_value", "_share", "_low", "_high", "precision", "recall", "f1")
 
 
 def column_type(name: str) -> str:
-    declared = {column: kind.split()[0] for column, kind, _ in COLUMNS}
-    if name in TYPES or name in declared:
-        return TYPES.get(name) or declared[name]
+    if name in TYPES:
+        return TYPES[name]
     if name.endswith(DOUBLES):
         return "double"
     if name.endswith("_count"):
@@ -685,7 +655,9 @@ def warehouse_of(path: Path, **changed: list[dict[str, Any]]) -> Path:
             " login varchar, native_id varchar, actor_class varchar, platform_type varchar);"
             " create table core.dim_organisation (platform varchar, login varchar)"
         )
-        connection.execute("create schema marts; use marts; begin")
+        for study_table in ALL_MARTS:
+            make_table(connection, study_table)
+        connection.execute("use marts; begin")
         for table, rows in {**MARTS, **changed}.items():
             fill(connection, table, rows)
         connection.execute("commit")
@@ -724,7 +696,7 @@ def test_published_copy(warehouse: Path, tmp_path: Path) -> None:
     publish(warehouse, published, 1)
     outcome = coverage.published_copy(warehouse, published)
     assert outcome.passed
-    assert {row["published_rows"] for row in outcome.metadata["tables"]} == {1, 2, 3, 12}
+    assert {row["published_rows"] for row in outcome.metadata["tables"]} == {0, 1, 2, 3}
     warehouse_of(warehouse, mart_repository_activity=[ACTIVITY])
     is_red(coverage.published_copy(warehouse, published), "error", "mart_repository_activity")
 
@@ -779,24 +751,6 @@ def bad_activity() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     yield table, "hub_likes_known", [{**MODEL, "star_stock_count": None}]
 
 
-def bad_intensity() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    table = "mart_intensity_summary"
-    yield table, "something_is_known", [UNKNOWN]
-    for column in (
-        "repository_count",
-        "unknown_count",
-        "mean_value",
-        "median_value",
-        "total_value",
-    ):
-        yield table, f"{column}_not_negative", [{**INTENSITY, column: -1}]
-    for column in ("mean_value", "median_value", "maximum_value", "zero_share", "total_value"):
-        yield table, f"{column}_where_known", [{**INTENSITY, column: None}]
-    yield table, "median_not_above_maximum", [{**INTENSITY, "median_value": 2.5}]
-    yield table, "mean_not_above_maximum", [{**INTENSITY, "mean_value": 2.5}]
-    yield table, "maximum_not_above_total", [{**INTENSITY, "total_value": 1}]
-
-
 def bad_polling() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     table = "mart_polling_estimate"
     low, high = "estimated_missed_low_count", "estimated_missed_high_count"
@@ -816,43 +770,6 @@ def bad_polling() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
     for rule, changes in bad.items():
         yield table, rule, [POLLING | changes]
     yield table, "nothing_where_no_slice", [UNTOLD | {"estimated_missed_count": 0}]
-
-
-def bad_comparison() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    table = "mart_platform_comparison"
-    sides = ("github", "huggingface")
-
-    def one(**changes: Any) -> list[dict[str, Any]]:
-        return [*COMPARISON[:-1], comparison("stars", **changes)]
-
-    for column in (
-        "study", "bot_policy", "feature", "status", "github_count", "huggingface_count",
-    ):  # fmt: skip
-        yield table, f"{column}_known", one(**{column: None})
-    yield table, "one_row_a_study_policy_and_feature", [*COMPARISON, comparison("stars")]
-    yield table, "all_features_compared", [row for row in COMPARISON if row["feature"] != "stars"]
-    yield table, "all_policies_compared", COMPARISON[:-3]
-    yield table, "status_accepted", one(status="guessed")
-    yield table, "reason_where_not_measurable", one(status="not_measurable")
-    for side in sides:
-        yield table, f"{side}_basis_accepted", one(**{f"{side}_basis": "stack"})
-        yield table, f"{side}_count_not_negative", one(**{f"{side}_count": -1})
-        yield table, f"{side}_mean_not_above_maximum", one(**{f"{side}_mean": 2.5})
-        yield table, f"{side}_median_not_above_maximum", one(**{f"{side}_median": 2.5})
-        for what in ("mean", "median", "maximum"):
-            yield table, f"{side}_{what}_not_negative", one(**{f"{side}_{what}": -1})
-    measured = (
-        "github_basis", "huggingface_basis", "mann_whitney_u", "p_value", "p_value_holm",
-        "cliffs_delta",
-    )  # fmt: skip
-    for column in measured:
-        yield table, f"{column}_where_measured", one(**{column: None})
-    yield table, "p_value_where_measured", one(p_value=float("nan"))
-    for column in ("p_value", "p_value_holm"):
-        yield table, f"{column}_is_probability", one(**{column: 1.5})
-    yield table, "holm_not_below_raw", one(p_value=0.7)
-    yield table, "cliffs_delta_in_range", one(cliffs_delta=-1.01)
-    yield table, "mann_whitney_u_not_negative", one(mann_whitney_u=-1.0)
 
 
 def bad_sensitivity() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
@@ -892,7 +809,7 @@ def bad_evaluation() -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
 
 BAD = [
     *bad_classes(), *bad_evaluation(),
-    *bad_activity(), *bad_intensity(), *bad_polling(), *bad_comparison(), *bad_sensitivity(),
+    *bad_activity(), *bad_polling(), *bad_sensitivity(),
 ]  # fmt: skip
 
 
@@ -948,8 +865,8 @@ def test_a_large_mart_is_sampled_with_its_extremes(warehouse: Path) -> None:
 
 
 def test_a_rule_that_cannot_be_evaluated_has_failed(warehouse: Path) -> None:
-    suite = SUITES["mart_intensity_summary"](NOW)
-    rule = replace(suite.rules[1], arguments={"column": "nowhere", "min_value": 0}, severity="warn")
+    suite = SUITES["mart_policy_sensitivity"](NOW)
+    rule = replace(suite.rules[1], arguments={"column": "nowhere"}, severity="warn")
     broken = Suite(suite.table, suite.key, suite.columns, (rule, suite.rules[2]))
     frame = expectations.read_frame(warehouse, suite)
     first, second = expectations.evaluate(broken, frame)
@@ -957,14 +874,6 @@ def test_a_rule_that_cannot_be_evaluated_has_failed(warehouse: Path) -> None:
     assert second.passed
     with pytest.raises(PermanentFailure, match="same name"):
         expectations.evaluate(Suite("t", ("k",), ("k",), (rule, rule)), frame)
-
-
-def test_the_study_writes_what_its_suite_expects(tmp_path: Path) -> None:
-    path = tmp_path / "warehouse.duckdb"
-    duckdb.connect(str(path)).close()
-    replace_study(path, "paper", [(TABLE, table_of(TABLE, COMPARISON))])
-    outcomes = judged(path, "mart_platform_comparison")
-    assert all(outcome.passed for outcome in outcomes.values())
 
 
 def test_no_rule_stands_in_dbt_and_in_a_suite() -> None:
@@ -1011,7 +920,7 @@ def refuse(*args, **kwargs): raise SystemExit("network")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 from checks import expectations
 from checks.suites import SUITES
-suite = SUITES["mart_platform_comparison"](datetime(2024, 3, 3))
+suite = SUITES["mart_policy_sensitivity"](datetime(2024, 3, 3))
 frame = expectations.read_frame(Path(sys.argv[1]), suite)
 outcomes = expectations.evaluate(suite, frame)
 assert outcomes and all(outcome.passed for outcome in outcomes)
@@ -1203,17 +1112,17 @@ def test_a_night_without_answers_stops_what_comes_after(
 
 
 def test_red_suites_stop_publishing(warehouse: Path, installation: Installation) -> None:
-    done = run(keys.COMPARISON, installation)
+    done = run(keys.SENSITIVITY, installation)
     assert done.success
-    assert len(evaluations(done)) == len(SUITES["mart_platform_comparison"](NOW).rules)
-    bad = [*COMPARISON[:-1], comparison("stars", cliffs_delta=2.0)]
-    warehouse_of(warehouse, mart_platform_comparison=bad)
-    done = run(keys.COMPARISON, installation)
+    assert len(evaluations(done)) == len(SUITES["mart_policy_sensitivity"](NOW).rules)
+    bad = [*SENSITIVITY[:-1], sensitivity("stars", range_value=-2.0)]
+    warehouse_of(warehouse, mart_policy_sensitivity=bad)
+    done = run(keys.SENSITIVITY, installation)
     assert not done.success
     found = evaluations(done)
-    assert [name for name, one in found.items() if not one.passed] == ["cliffs_delta_in_range"]
-    assert found["cliffs_delta_in_range"].metadata["failing_rows"].value == 1
-    assert materialised(done) == {"mart_platform_comparison"}
+    assert [name for name, one in found.items() if not one.passed] == ["range_value_not_negative"]
+    assert found["range_value_not_negative"].metadata["failing_rows"].value == 1
+    assert materialised(done) == {"mart_policy_sensitivity"}
 
 
 def test_coverage_and_copy_in_dagster(
@@ -1229,7 +1138,7 @@ def test_coverage_and_copy_in_dagster(
 
 
 def test_a_missing_warehouse_is_one_clear_line(installation: Installation) -> None:
-    done = run(keys.COMPARISON, installation)
+    done = run(keys.SENSITIVITY, installation)
     assert not done.success
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     assert "There is no" in str(failure.step_failure_data.user_failure_data)

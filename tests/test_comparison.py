@@ -1,59 +1,56 @@
-"""The comparison of the platforms: basis, rows, and the table written."""
+"""The comparison of the platforms in one cell: tests, effects, reasons."""
 
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+import numpy as np
 import pytest
+from scipy import stats
+from study_support import member, repository, stratum, study_warehouse
 
-from assets.actors.policies import POLICIES
-from assets.study.comparison import (
-    COLUMNS,
-    INTENSITY_COLUMNS,
-    TABLE,
-    choose_basis,
-    compare_platforms,
-    platform_comparison,
-)
-from assets.study.tables import replace_study, table_of
-from orchestration.failures import PermanentFailure
+from assets.study.cells import Cell
+from assets.study.comparison import comparison_rows
+from assets.study.features import choose_basis
+from assets.study.marts import CELL, COMPARISON
+from assets.study.population import populations, window_of
+from assets.study.statistics.two_sample import EFFECTS
+from orchestration.settings import StudySettings
 
-
-def activity(*repositories: dict[str, Any]) -> pa.Table:
-    kinds = {name: pa.int64() for name in INTENSITY_COLUMNS} | {"platform": pa.string()}
-    rows = [{name: row.get(name) for name in INTENSITY_COLUMNS} for row in repositories]
-    return pa.Table.from_pylist(rows, schema=pa.schema(list(kinds.items())))
+COMMON = {name: "x" for name, _, _ in CELL} | {"input_hash": "h"}
 
 
-def github(**values: int) -> dict[str, Any]:
-    return {"platform": "github", **values}
+def compared(path: Path, repositories: list[dict[str, Any]], cell: Cell | None = None,
+             **tables: Any) -> dict[str, dict[str, Any]]:  # fmt: skip
+    study_warehouse(path, repositories, **tables)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        pair = populations(connection, StudySettings(), cell or Cell(), window_of(connection))
+    return {row["feature"]: row for row in comparison_rows(COMMON, *pair, 200, 1)}
 
 
-def hub(**values: int) -> dict[str, Any]:
-    return {"platform": "huggingface", **values}
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
 
 
-def by_feature(table: Any) -> dict[str, dict[str, Any]]:
-    return {row["feature"]: row for row in compare_platforms(table, "paper", "none")}
-
-
-def test_rows_of_a_small_example() -> None:
-    table = activity(
-        github(star_stock_count=3, commit_flow_count=4),
-        github(star_stock_count=0, commit_flow_count=2),
-        hub(star_stock_count=1, commit_stock_count=1),
-        hub(star_stock_count=0, commit_stock_count=1),
-    )
-    rows = by_feature(table)
+def test_rows_of_a_small_example(path: Path) -> None:
+    rows = compared(path, [
+        repository("g1", star_stock_count=3, commit_flow_count=4),
+        repository("g2", star_stock_count=0, commit_flow_count=2),
+        repository("h1", star_stock_count=1, commit_stock_count=1),
+        repository("h2", star_stock_count=0, commit_stock_count=1),
+    ])  # fmt: skip
     assert list(rows) == ["commits", "discussions", "stars"]
-    assert set(rows["stars"]) == {name for name, _, _ in COLUMNS}
+    assert {name for row in rows.values() for name in row} == set(COMPARISON.column_names)
     stars = rows["stars"]
     assert (stars["github_basis"], stars["huggingface_basis"]) == ("stock", "stock")
     assert (stars["github_mean"], stars["huggingface_mean"]) == (1.5, 0.5)
     assert (stars["github_maximum"], stars["huggingface_maximum"]) == (3, 1)
     # Pairs: 3>1, 3>0, 0<1, 0=0, so U is 2.5 of 4.
     assert (stars["mann_whitney_u"], stars["cliffs_delta"]) == (2.5, 0.25)
+    # Differences 3, 2, 0, -1.
+    assert (stars["vargha_delaney_a"], stars["hodges_lehmann"]) == (0.625, 1.0)
+    assert (stars["ratio_of_means"], stars["ratio_of_medians"]) == (3.0, 3.0)
     assert (stars["status"], stars["reason"]) == ("measured", None)
     commits = rows["commits"]
     assert (commits["github_basis"], commits["huggingface_basis"]) == ("flow", "stock")
@@ -61,150 +58,118 @@ def test_rows_of_a_small_example() -> None:
     assert "flow" in commits["reason"]
 
 
-def test_holm_goes_over_the_measured_features_only() -> None:
-    repositories = [github(star_stock_count=n, commit_stock_count=n) for n in range(10)]
-    repositories += [hub(star_stock_count=n + 5, commit_stock_count=n) for n in range(10)]
-    rows = by_feature(activity(*repositories))
-    assert rows["stars"]["p_value_holm"] == pytest.approx(2 * rows["stars"]["p_value"])
+def test_tests_are_scipys_and_holm_goes_over_the_measured_only(path: Path) -> None:
+    rng = np.random.default_rng(5)
+    first, second = rng.integers(0, 9, 40), rng.integers(2, 12, 30)
+    rows = compared(path, [
+        *(repository(f"g{n}", star_stock_count=int(v), commit_stock_count=n)
+          for n, v in enumerate(first)),
+        *(repository(f"h{n}", star_stock_count=int(v), commit_stock_count=n)
+          for n, v in enumerate(second)),
+    ])  # fmt: skip
+    expected = stats.mannwhitneyu(first, second)
+    stars = rows["stars"]
+    assert stars["mann_whitney_u"] == expected.statistic
+    assert stars["p_value"] == pytest.approx(expected.pvalue, rel=1e-9)
+    assert stars["p_value_method"] == "asymptotic"
+    assert stars["p_value_holm"] == pytest.approx(2 * stars["p_value"])
     assert rows["discussions"]["p_value_holm"] is None
+    for effect in EFFECTS:
+        assert stars[f"{effect}_low"] <= stars[effect] <= stars[f"{effect}_high"]
 
 
-def test_a_platform_without_known_values_is_not_measurable_and_says_which() -> None:
-    rows = by_feature(activity(github(star_stock_count=3), hub(commit_stock_count=1)))
+def test_owners_are_drawn_with_all_they_own(path: Path) -> None:
+    """The same values of few owners tell less than of many."""
+    rng = np.random.default_rng(6)
+    values = rng.integers(0, 30, 60)
+
+    def width(owners: int) -> float:
+        rows = compared(path, [
+            *(repository(f"g{n:02}", star_stock_count=int(v), owner_name=f"owner {n % owners}")
+              for n, v in enumerate(np.sort(values))),
+            *(repository(f"h{n:02}", star_stock_count=n % 20) for n in range(60)),
+        ])  # fmt: skip
+        stars = rows["stars"]
+        assert stars["github_owner_count"] == owners
+        return float(stars["cliffs_delta_high"] - stars["cliffs_delta_low"])
+
+    assert width(60) > 0
+    together = compared(path, [
+        *(repository(f"g{n:02}", star_stock_count=int(v), owner_name=f"owner {n // 12}")
+          for n, v in enumerate(np.sort(values))),
+        *(repository(f"h{n:02}", star_stock_count=n % 20) for n in range(60)),
+    ])["stars"]  # fmt: skip
+    assert together["cliffs_delta_high"] - together["cliffs_delta_low"] > 1.3 * width(60)
+
+
+def test_weights_make_figures_of_the_frame(path: Path) -> None:
+    low, high, other = range(20), range(10, 30), range(0, 60, 2)
+    rows = compared(
+        path,
+        [
+            *(repository(f"glow{n}", star_stock_count=n) for n in low),
+            *(repository(f"ghigh{n}", star_stock_count=n) for n in high),
+            *(repository(f"h{n}", star_stock_count=n) for n in other),
+        ],
+        Cell(design="paper", weighting="weighted"),
+        members=[
+            *(member(f"glow{n}", "low", 9.0) for n in low),
+            *(member(f"ghigh{n}", "high", 1.0) for n in high),
+            *(member(f"h{n}", "all", 2.0) for n in other),
+        ],
+        strata=[
+            stratum("github", "low", 0, 180, drawn_count=20),
+            stratum("github", "high", 1, 20, drawn_count=20),
+            stratum("huggingface", "all", 0, 60, drawn_count=30),
+        ],
+    )  # fmt: skip
+    stars = rows["stars"]
+    copies = [*list(low) * 9, *high]
+    expected = stats.mannwhitneyu(copies, list(other) * 2)
+    assert stars["github_mean"] == pytest.approx(np.mean(copies))
+    delta = 2 * expected.statistic / (200 * 60) - 1
+    assert stars["cliffs_delta"] == pytest.approx(delta)
+    assert stars["cliffs_delta_low"] < delta < stars["cliffs_delta_high"]
+    # No U of repositories that stand for others, and a test of the weights' own.
+    assert stars["mann_whitney_u"] is None
+    assert stars["p_value_method"] == "bootstrap"
+    assert 0 < stars["p_value"] <= 1
+
+
+def test_a_platform_without_known_values_is_not_measurable_and_says_which(path: Path) -> None:
+    rows = compared(path, [
+        repository("g1", star_stock_count=3), repository("h1", commit_stock_count=1),
+    ])  # fmt: skip
     assert {row["status"] for row in rows.values()} == {"not_measurable"}
     assert rows["stars"]["reason"] == "Hugging Face Hub: stars unknown for all 1 repositories"
     assert rows["stars"]["github_mean"] == 3.0
     assert rows["discussions"]["reason"].count("unknown") == 2
-    empty = by_feature(activity())
+    assert {rows["stars"][f"{effect}_low"] for effect in EFFECTS} == {None}
+    empty = compared(path, [])
     assert empty["stars"]["reason"] == "GitHub: no repositories; Hugging Face Hub: no repositories"
 
 
-def test_unknown_is_not_zero() -> None:
-    table = activity(github(star_stock_count=4), github(), hub(star_stock_count=0))
-    stars = by_feature(table)["stars"]
-    assert (stars["github_count"], stars["github_mean"]) == (1, 4.0)
+def test_one_owner_a_side_has_effects_without_intervals(path: Path) -> None:
+    rows = compared(path, [
+        repository("g1", star_stock_count=3, owner_name="ada"),
+        repository("g2", star_stock_count=4, owner_name="ada"),
+        repository("h1", star_stock_count=1),
+    ])  # fmt: skip
+    stars = rows["stars"]
+    assert (stars["status"], stars["cliffs_delta"]) == ("measured", 1.0)
+    assert stars["cliffs_delta_low"] is None
+    assert stars["p_value_method"] == "exact"
 
 
 @pytest.mark.parametrize(
-    ("repositories", "stock", "flow", "basis"),
+    ("total", "stock", "flow", "expected"),
     [
-        (100, 50, 100, "stock"),
-        (100, 49, 100, "flow"),
-        (100, 10, 0, "stock"),
-        (100, 10, 10, "stock"),
-        (100, 0, 1, "flow"),
-        (1, 1, 1, "stock"),
-        (5, 0, 0, None),
-        (0, 0, 0, None),
+        (10, 0, 0, None),
+        (10, 5, 9, "stock"),
+        (10, 4, 9, "flow"),
+        (10, 4, 4, "stock"),
+        (10, 0, 1, "flow"),
     ],
 )
-def test_stock_is_used_where_known_for_enough(
-    repositories: int, stock: int, flow: int, basis: str | None
-) -> None:
-    assert choose_basis(repositories, stock, flow) == basis
-
-
-def test_relation_and_table_give_the_same_rows() -> None:
-    table = activity(github(star_stock_count=3), hub(star_stock_count=1))
-    relation = duckdb.connect().from_arrow(table)
-    assert compare_platforms(relation, "s", "none") == compare_platforms(table, "s", "none")
-
-
-def test_sums_wider_than_64_bits_by_type_are_read() -> None:
-    kind = "SELECT 'github' AS platform, 7::HUGEINT AS value UNION ALL SELECT 'huggingface', 5"
-    columns = ", ".join(f"value AS {name}" for name in INTENSITY_COLUMNS[1:])
-    relation = duckdb.connect().sql(f"SELECT platform, {columns} FROM ({kind})")
-    rows = compare_platforms(relation, "s", "none")
-    assert [row["github_maximum"] for row in rows] == [7, 7, 7]
-
-
-def test_a_missing_column_is_named() -> None:
-    table = activity(github()).drop_columns(["star_flow_count"])
-    with pytest.raises(PermanentFailure, match="star_flow_count"):
-        compare_platforms(table, "paper", "none")
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Path:
-    path = tmp_path / "warehouse.duckdb"
-    repositories = activity(github(star_stock_count=3), hub(star_stock_count=1))  # noqa: F841
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("CREATE SCHEMA intermediate")
-        # Under every policy but none, somebody's star is left out.
-        connection.execute(
-            "CREATE TABLE intermediate.int_repository_intensity__measured AS"
-            " SELECT repositories.* REPLACE (star_stock_count - (policy <> 'none')::INTEGER"
-            " AS star_stock_count), policy AS bot_policy"
-            f" FROM repositories, (SELECT unnest({list(POLICIES)}) AS policy)"
-        )
-    return path
-
-
-def read(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(query).fetchall()
-
-
-def test_written_table_has_types_comments_and_one_row_a_feature(warehouse: Path) -> None:
-    rows = platform_comparison(warehouse, "paper")
-    assert platform_comparison(warehouse, "paper") == rows
-    stored = read(
-        warehouse,
-        "SELECT study, feature, cliffs_delta FROM marts.mart_platform_comparison"
-        " WHERE bot_policy = 'none'",
-    )
-    assert sorted(stored, key=str) == [
-        ("paper", "commits", None),
-        ("paper", "discussions", None),
-        ("paper", "stars", 1.0),
-    ]
-    described = read(
-        warehouse,
-        "SELECT column_name, data_type, comment FROM duckdb_columns()"
-        " WHERE table_name = 'mart_platform_comparison' ORDER BY column_index",
-    )
-    assert described == [(n, kind.removesuffix(" NOT NULL"), text) for n, kind, text in COLUMNS]
-
-
-def test_studies_stand_side_by_side(warehouse: Path) -> None:
-    platform_comparison(warehouse, "paper")
-    platform_comparison(warehouse, "other")
-    platform_comparison(warehouse, "paper")
-    count = "SELECT study, count(*) FROM marts.mart_platform_comparison GROUP BY 1 ORDER BY 1"
-    assert read(warehouse, count) == [("other", 12), ("paper", 12)]
-
-
-def test_each_policy_has_its_own_figures(warehouse: Path) -> None:
-    platform_comparison(warehouse, "paper")
-    found = read(
-        warehouse,
-        "SELECT bot_policy, github_mean, huggingface_mean FROM marts.mart_platform_comparison"
-        " WHERE feature = 'stars' ORDER BY bot_policy = 'none' DESC, bot_policy",
-    )
-    assert found == [("none", 3.0, 1.0), *((name, 2.0, 0.0) for name in sorted(POLICIES[1:]))]
-
-
-def test_a_failed_write_leaves_the_rows_there_were(warehouse: Path) -> None:
-    rows = platform_comparison(warehouse, "paper")
-    broken = table_of(TABLE, [rows[0], {**rows[1], "status": None}, rows[2]])
-    with pytest.raises(duckdb.ConstraintException):
-        replace_study(warehouse, "paper", [(TABLE, broken)])
-    assert read(warehouse, "SELECT count(*) FROM marts.mart_platform_comparison") == [(12,)]
-
-
-def test_wrong_columns_are_refused(warehouse: Path) -> None:
-    with pytest.raises(PermanentFailure, match="exactly the columns"):
-        replace_study(warehouse, "paper", [(TABLE, pa.table({"study": ["paper"]}))])
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("CREATE SCHEMA marts")
-        connection.execute("CREATE TABLE marts.mart_platform_comparison (study VARCHAR)")
-    with pytest.raises(PermanentFailure, match="another version"):
-        platform_comparison(warehouse, "paper")
-
-
-def test_missing_warehouse_and_missing_model(tmp_path: Path) -> None:
-    with pytest.raises(PermanentFailure, match="no warehouse"):
-        platform_comparison(tmp_path / "none.duckdb", "paper")
-    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
-    with pytest.raises(PermanentFailure, match="not as expected"):
-        platform_comparison(tmp_path / "empty.duckdb", "paper")
+def test_basis(total: int, stock: int, flow: int, expected: str | None) -> None:
+    assert choose_basis(total, stock, flow) == expected

@@ -5,26 +5,42 @@ and the choice of what is compared (statistics, comparison), samples and what is
 (sample, intensity), cuts and suspect stars (cuts, stars).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.study import classification, comparison, cuts, intensity, sample, sensitivity, stars
+from assets.study import (
+    classification,
+    cuts,
+    grid,
+    intensity,
+    marts,
+    rerun,
+    sample,
+    sensitivity,
+    stars,
+    survival,
+)
+from assets.study.cells import reference_cell
+from assets.study.features import FEATURES
+from assets.study.planted import planted_truth
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration import keys, metadata
 from orchestration.resources import Installation, retry_policy, told_to_dagster
 
-COMPARED = """GitHub against the Hugging Face Hub: mean, median and maximum of commits,
-discussions and stars per repository, with the Mann-Whitney U test of each (Holm-corrected) and
-Cliff's delta, under each bot policy. The paper's table 2 on the data of this installation; a
-feature that cannot be measured here says why."""
+if TYPE_CHECKING:
+    import duckdb
+
 SENSITIVE = """Each headline figure under each bot policy: nobody left out, the published rule, only
 what is certainly automated, all that probably is; and how far apart they are."""
 INTENSITY = dg.AssetKey(["intermediate", "int_repository_intensity__measured"])
-SUMMARY = keys.mart("mart_intensity_summary")
 ACTIVITY = keys.mart("mart_repository_activity")
 INTERACTIONS = dg.AssetKey(["core", "fct_interaction"])
+CLAIMS = dg.AssetKey(["seeds", "published_claims"])
 SAMPLED = {
     keys.SAMPLE_STRATUM: sample.STRATUM,
     keys.SAMPLE_MEMBER: sample.MEMBER,
@@ -38,6 +54,18 @@ ESTIMATED = """What the samples say of each platform: mean, median, total and sh
 commits, discussions and stars, of the sample as it is and weighted by its design, with standard
 errors and intervals of 95 %. The published study compares the unweighted figures."""
 
+SURVIVED = """How long repositories stay active: Kaplan-Meier estimate of the share still active at
+each age, repositories entering where they were first seen."""
+RERUN = """Every published claim: the paper's value beside ours, its interval, how much depends on
+how it is computed, and a verdict with its reason. On synthetic data also what was planted."""
+OF_GRID = {
+    keys.INTENSITY_SUMMARY: marts.SUMMARY,
+    keys.CORRELATION: marts.CORRELATION,
+    keys.COMPARISON: marts.COMPARISON,
+    keys.DISTRIBUTION: marts.DISTRIBUTION,
+}
+COUNTS = [column for of in FEATURES.values() for column in of.values()]
+
 Origins = Mapping[str, Sequence[tuple[dg.AssetKey, str]]]
 
 
@@ -45,32 +73,20 @@ def study_assets() -> list[dg.AssetsDefinition]:
     """The assets of the study."""
 
     @dg.asset(
-        key=keys.COMPARISON,
-        deps=[INTENSITY],
-        kinds={"python", "scipy", "duckdb"},
-        description=COMPARED,
-        **_shared(comparison.TABLE, _of_comparison()),
-    )
-    def mart_platform_comparison(installation: Installation) -> dg.MaterializeResult[None]:
-        study = installation.settings().study.name
-        with told_to_dagster(), installation.warehouse() as warehouse:
-            rows = comparison.platform_comparison(warehouse, study)
-        measured = [row for row in rows if row["status"] == "measured"]
-        return _made(rows, study, coverage=f"{len(measured)} of {len(rows)} features measured")
-
-    @dg.asset(
         key=keys.SENSITIVITY,
-        deps=[SUMMARY, keys.COMPARISON],
+        deps=[keys.INTENSITY_SUMMARY, keys.COMPARISON],
         kinds={"python", "duckdb"},
         description=SENSITIVE,
         **_shared(sensitivity.TABLE, _of_sensitivity()),
     )
     def mart_policy_sensitivity(installation: Installation) -> dg.MaterializeResult[None]:
-        study = installation.settings().study.name
+        study = installation.settings().study
         with told_to_dagster(), installation.warehouse() as warehouse:
             rows = sensitivity.policy_sensitivity(warehouse, study)
         moved = sum(1 for row in rows if row["range_value"])
-        return _made(rows, study, coverage=f"{moved} of {len(rows)} figures depend on the policy")
+        return _made(
+            rows, study.name, coverage=f"{moved} of {len(rows)} figures depend on the policy"
+        )
 
     @dg.asset(
         key=keys.ACTOR_EVALUATION,
@@ -89,11 +105,13 @@ def study_assets() -> list[dg.AssetsDefinition]:
         return _made(rows, study, coverage=f"{len(sets)} sets of labelled accounts")
 
     return [
-        mart_platform_comparison,
-        mart_policy_sensitivity,
-        mart_actor_evaluation,
         _samples(),
         _estimates(),
+        _grid(),
+        mart_policy_sensitivity,
+        _survival(),
+        _rerun(),
+        mart_actor_evaluation,
     ]
 
 
@@ -102,7 +120,10 @@ def _samples() -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="study_samples",
-        specs=[_spec(key, table) for key, table in SAMPLED.items()],
+        specs=[
+            _spec(key, table, [INTERACTIONS if key == keys.STAR_SUSPECT else ACTIVITY])
+            for key, table in SAMPLED.items()
+        ],
         pool=keys.WAREHOUSE_POOL,
         retry_policy=retry_policy(),
     )
@@ -154,11 +175,113 @@ def _estimates() -> dg.AssetsDefinition:
     return made
 
 
-def _spec(key: dg.AssetKey, table: StudyTable) -> dg.AssetSpec:
-    """A table of the schema `study`."""
+def _grid() -> dg.AssetsDefinition:
+    """All figures of all cells: one step, as they are of the same arrays."""
+
+    @dg.multi_asset(
+        name="study_grid",
+        specs=[
+            _spec(key, table, [INTENSITY, ACTIVITY, keys.SAMPLE_MEMBER, keys.TOP_CUT])
+            for key, table in OF_GRID.items()
+        ],
+        pool=keys.WAREHOUSE_POOL,
+        retry_policy=retry_policy(),
+    )
+    def study_grid(installation: Installation) -> Iterator[dg.MaterializeResult[None]]:
+        study = installation.settings().study
+        with told_to_dagster(), installation.warehouse() as warehouse:
+            made = grid.compute_grid(warehouse, study)
+        for key, table in OF_GRID.items():
+            taken = sum(1 for name, _ in made.taken_over if name == table.name)
+            yield _kept(
+                key,
+                study.name,
+                made.rows[table.name],
+                day=str(made.day),
+                cells=len(made.cells),
+                cells_taken_over=taken,
+            )
+
+    return study_grid
+
+
+def _survival() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.SURVIVAL,
+        deps=[ACTIVITY, INTERACTIONS, keys.COMPARISON],
+        kinds={"python", "numpy", "duckdb"},
+        description=SURVIVED,
+        **_shared(marts.SURVIVAL, {}),
+    )
+    def mart_activity_survival(installation: Installation) -> dg.MaterializeResult[None]:
+        study = installation.settings().study
+        with told_to_dagster(), installation.warehouse() as warehouse:
+            rows = _of_newest_day(
+                warehouse,
+                study.name,
+                marts.SURVIVAL,
+                lambda connection, day: survival.activity_survival(
+                    connection,
+                    study.name,
+                    day,
+                    study.grid.silence_days,
+                    most_repositories=study.grid.most_repositories,
+                    seed=study.seed,
+                ),
+            )
+        return _kept(keys.SURVIVAL, study.name, rows)
+
+    made: dg.AssetsDefinition = mart_activity_survival
+    return made
+
+
+def _rerun() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=keys.RERUN,
+        deps=[*OF_GRID, keys.INTENSITY_ESTIMATE, CLAIMS],
+        kinds={"python", "duckdb"},
+        description=RERUN,
+        **_shared(marts.RERUN, {}),
+    )
+    def mart_study_rerun(installation: Installation) -> dg.MaterializeResult[None]:
+        settings = installation.settings()
+        with told_to_dagster(), installation.warehouse() as warehouse:
+            planted = planted_truth(settings.publish.planted)
+            rows = _of_newest_day(
+                warehouse,
+                settings.study.name,
+                marts.RERUN,
+                lambda connection, day: rerun.study_rerun(
+                    connection, settings.study.name, day, planted, reference_cell(settings.study)
+                ),
+            )
+        verdicts = Counter(row["verdict"] for row in rows)
+        told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+        return _kept(keys.RERUN, settings.study.name, rows, coverage=told)
+
+    made: dg.AssetsDefinition = mart_study_rerun
+    return made
+
+
+def _of_newest_day(
+    warehouse: Path,
+    study: str,
+    table: StudyTable,
+    compute: Callable[["duckdb.DuckDBPyConnection", date], list[dict[str, Any]]],
+) -> list[dict[str, Any]]:
+    """Compute and keep the rows of the day that the grid has figures of."""
+    with open_warehouse(warehouse, read_only=True) as connection:
+        day = grid.newest_day(connection, study)
+        rows = compute(connection, day)
+    replace_study(warehouse, study, [(table, table_of(table, rows))], day)
+    return rows
+
+
+def _spec(key: dg.AssetKey, table: StudyTable, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+    """A table that is made together with others."""
     return dg.AssetSpec(
         key,
-        deps=[INTERACTIONS if key == keys.STAR_SUSPECT else ACTIVITY],
+        deps=deps,
         group_name=keys.STUDY,
         kinds={"python", "duckdb"},
         owners=keys.ANALYSTS,
@@ -192,8 +315,7 @@ def _kept(
 
 def _of_estimates() -> Origins:
     """Every value is made of the features' columns, of the repositories that were drawn."""
-    columns = [column for of in comparison.FEATURES.values() for column in of.values()]
-    origins = [(ACTIVITY, column) for column in columns]
+    origins = [(ACTIVITY, column) for column in COUNTS]
     names = ("unweighted_value", "weighted_value", "standard_error", "low", "high")
     weighted = [*origins, (keys.SAMPLE_MEMBER, "weight")]
     return dict.fromkeys(names, weighted)
@@ -227,18 +349,10 @@ def _made(rows: Sequence[Mapping[str, Any]], study: str, **told: str) -> dg.Mate
     )
 
 
-def _of_comparison() -> Origins:
-    """Every measured column is made of the features' columns of either platform."""
-    origins = [(INTENSITY, column) for column in comparison.INTENSITY_COLUMNS]
-    own = {"study", "feature", "bot_policy"}
-    names = [name for name in comparison.TABLE.column_names if name not in own]
-    return {**dict.fromkeys(names, origins), "bot_policy": [(INTENSITY, "bot_policy")]}
-
-
 def _of_sensitivity() -> Origins:
     """Every value is one of the summary's or of the comparison's columns."""
     origins = [
-        *((SUMMARY, column) for column in sensitivity.OF_A_PLATFORM.values()),
+        *((keys.INTENSITY_SUMMARY, column) for column in sensitivity.OF_A_PLATFORM.values()),
         *((keys.COMPARISON, column) for column in sensitivity.OF_BOTH.values()),
     ]
     names = [name for name in sensitivity.TABLE.column_names if name.endswith(("_value", "_share"))]

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from assets.study.comparison import PLATFORMS, STUDIED
 from assets.study.draw import number_sql
+from assets.study.features import PLATFORMS, STUDIED
 from assets.study.tables import StudyTable
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study import estimators
-from assets.study.comparison import FEATURES, PLATFORM_NAMES, STUDIED, Basis, choose_basis
 from assets.study.draw import OUT
 from assets.study.estimators import Estimate, Floats, Sample, sample_of
+from assets.study.features import FEATURES, PLATFORM_NAMES, STUDIED, Basis, choose_basis
 from assets.study.resampling import bootstrap_mean
 from assets.study.sample import MEMBER, STRATUM
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of

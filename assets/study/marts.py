@@ -34,7 +34,12 @@ STUDY_AND_DAY: tuple[Column, ...] = (
 CELL: tuple[Column, ...] = (
     *STUDY_AND_DAY,
     ("bot_policy", "VARCHAR NOT NULL", "Whose acts are left out; none leaves out nobody's."),
-    ("cut", "VARCHAR NOT NULL", "all, or top_RANK_N: the N largest by a rank of study.top_cut."),
+    (
+        "cut",
+        "VARCHAR NOT NULL",
+        "all; in_frame (without repositories known to be made before the sample's start); or"
+        " top_RANK_N (the N largest by a rank of study.top_cut).",
+    ),
     (
         "design",
         "VARCHAR NOT NULL",
@@ -92,6 +97,13 @@ SUMMARY = StudyTable(
         ("tail_exponent", "DOUBLE", "Exponent of the power law fitted to the tail; null: no fit."),
         ("tail_from", "DOUBLE", "Value from which on the tail was fitted."),
         ("tail_count", "BIGINT", "Repositories in the tail."),
+        (
+            "tail_lognormal_ratio",
+            "DOUBLE",
+            "Vuong's normalised log-likelihood ratio of power law against lognormal in the tail;"
+            " below zero the lognormal fits better.",
+        ),
+        ("tail_lognormal_p_value", "DOUBLE", "Two-sided, of neither fitting better."),
         *_STATE,
     ),
 )
@@ -176,17 +188,23 @@ DISTRIBUTION = StudyTable(
 )
 SURVIVAL = StudyTable(
     "marts.mart_activity_survival",
-    "One row per study, day, bot policy, platform and month of age at which activity ended:"
-    " Kaplan-Meier estimate of the share still active at that age.",
+    "One row per study, day, bot policy, platform and age: age 0, and every month of age in which a"
+    " repository fell silent or was seen no longer. Kaplan-Meier estimate of the share still"
+    " active beyond that age.",
     (
         *STUDY_AND_DAY,
         ("bot_policy", "VARCHAR NOT NULL", "Whose acts are left out; none leaves out nobody's."),
         ("platform", "VARCHAR NOT NULL", "github or huggingface."),
         ("age_months", "DOUBLE NOT NULL", "Age of the repository; the first row is age 0."),
-        ("at_risk_count", "BIGINT NOT NULL", "Repositories that old and active until then."),
+        ("at_risk_count", "BIGINT NOT NULL", "Repositories watched and active until that age."),
         ("ended_count", "BIGINT NOT NULL", "Of these, fallen silent at this age."),
-        ("censored_count", "BIGINT NOT NULL", "Of these, not seen any older: still active."),
-        *_interval("survival", "Share (0-1) still active beyond this age."),
+        (
+            "censored_count",
+            "BIGINT NOT NULL",
+            "Of these, not seen any older: an end later than the silence that tells it from a pause"
+            " cannot be known yet.",
+        ),
+        *_interval("survival", "Share (0-1) still active beyond this age; null: nothing known."),
         ("reason", "VARCHAR", "What limits the reading."),
     ),
 )
@@ -206,10 +224,15 @@ RERUN = StudyTable(
         ("planted_value", "DOUBLE", "What was planted, where the data are synthetic."),
         ("design", "VARCHAR", "The cell that our value is of."),
         ("known_share", "DOUBLE", "Share (0-1) of the repositories whose value is known."),
-        ("sensitivity_low", "DOUBLE", "Smallest value in any cell of the grid."),
+        (
+            "sensitivity_low",
+            "DOUBLE",
+            "Smallest value in any cell of the grid; levels without per_month.",
+        ),
         ("sensitivity_high", "DOUBLE", "Largest value in any cell of the grid."),
         ("sensitivity_cells", "BIGINT", "Cells of the grid in which it is measured."),
         ("verdict", "VARCHAR NOT NULL", "reproduced, differs or not_measurable."),
         ("reason", "VARCHAR NOT NULL", "Why this verdict."),
     ),
 )
+ALL_MARTS = (SUMMARY, CORRELATION, COMPARISON, DISTRIBUTION, SURVIVAL, RERUN)

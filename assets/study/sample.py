@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study.allocation import Allocation, allocate, least_size
-from assets.study.comparison import FEATURES, PLATFORMS, STUDIED, choose_basis
 from assets.study.draw import OUT, Draw, Survey, draw, survey, workshop
+from assets.study.features import FEATURES, PLATFORMS, STUDIED, choose_basis
 from assets.study.strata import CERTAIN, Strata
 from assets.study.tables import StudyTable, attached, replace_study, table_of
 

@@ -6,16 +6,20 @@ belong here: the figures themselves (`mart_intensity_summary`, `comparison`) and
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets.actors.policies import POLICIES
-from assets.study.comparison import FEATURES
-from assets.study.comparison import TABLE as COMPARISON
+from assets.study.cells import Cell, reference_cell
+from assets.study.features import FEATURES
+from assets.study.grid import newest_day
+from assets.study.marts import COMPARISON, SUMMARY
 from assets.study.tables import StudyTable, open_warehouse, replace_study
+
+if TYPE_CHECKING:
+    from orchestration.settings import StudySettings
 
 Row = dict[str, Any]
 
-INTENSITY = "marts.mart_intensity_summary"
 # Statistic: its column. Counts of what is known change where pushes tell no commits.
 OF_A_PLATFORM = {
     "mean": "mean_value",
@@ -49,22 +53,29 @@ TABLE = StudyTable(
 )
 
 
-def policy_sensitivity(warehouse_path: Path, study: str) -> list[Row]:
-    """Put the study's figures under all policies side by side; returns the rows written.
+def policy_sensitivity(warehouse_path: Path, study: "StudySettings") -> list[Row]:
+    """Put the newest figures under all policies side by side; returns the rows written.
 
     Raises:
         PermanentFailure: the warehouse or a mart is missing.
         TransientFailure: another process has the warehouse open.
     """
+    cell = reference_cell(study)
     with open_warehouse(warehouse_path, read_only=True) as connection:
-        rows = connection.sql(_query(), params={"study": study}).to_arrow_table()
-    replace_study(warehouse_path, study, [(TABLE, rows)])
+        day = newest_day(connection, study.name)
+        parameters = {"study": study.name, "day": day}
+        rows = connection.sql(_query(cell), params=parameters).to_arrow_table()
+    replace_study(warehouse_path, study.name, [(TABLE, rows)])
     found: list[Row] = rows.to_pylist()
     return found
 
 
-def _query() -> str:
+def _query(cell: Cell) -> str:
     """All headline figures by policy, pivoted; the order is that of the report."""
+    others = " AND ".join(
+        f"{name} = '{value}'" for name, value in cell.row().items() if name != "bot_policy"
+    )
+    where = f"WHERE study = $study AND day = $day AND {others}"
     values = ", ".join(
         f"max(value) FILTER (WHERE bot_policy = '{policy}') AS {policy}_value"
         for policy in POLICIES
@@ -72,12 +83,12 @@ def _query() -> str:
     parts = [
         *(
             f"SELECT feature, platform, basis, '{name}' AS statistic, bot_policy,"
-            f" {column}::DOUBLE AS value FROM {INTENSITY}"
+            f" {column}::DOUBLE AS value FROM {SUMMARY.name} {where}"
             for name, column in OF_A_PLATFORM.items()
         ),
         *(
             f"SELECT feature, 'both', NULL, '{name}', bot_policy, {column}"
-            f" FROM {COMPARISON.name} WHERE study = $study"
+            f" FROM {COMPARISON.name} {where}"
             for name, column in OF_BOTH.items()
         ),
     ]

@@ -7,6 +7,7 @@ warehouse. Does not belong here: which tables there are and what they hold.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,17 @@ class StudyTable:
 
 
 def replace_study(
-    warehouse_path: Path, study: str, tables: Sequence[tuple[StudyTable, "pa.Table"]]
+    warehouse_path: Path,
+    study: str,
+    tables: Sequence[tuple[StudyTable, "pa.Table"]],
+    day: date | None = None,
 ) -> None:
     """Replace one study's rows of several tables, in one transaction.
 
     Tables are made when absent; rows of other studies stay.
+
+    Args:
+        day: of a time series, whose rows of other days stay.
 
     Raises:
         PermanentFailure: a table there has other columns, or rows have.
@@ -53,7 +60,11 @@ def replace_study(
             if set(rows.column_names) != set(table.column_names):
                 raise PermanentFailure(f"Rows do not have exactly the columns of {table.name}.")
             make_table(connection, table)
-            connection.execute(f"DELETE FROM {table.name} WHERE study = $study", {"study": study})
+            parameters: dict[str, object] = {"study": study}
+            if day is not None:
+                parameters["day"] = day
+            of_day = "" if day is None else " AND day = $day"
+            connection.execute(f"DELETE FROM {table.name} WHERE study = $study{of_day}", parameters)
             connection.register("new_rows", rows)
             names = ", ".join(table.column_names)
             connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM new_rows")

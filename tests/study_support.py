@@ -1,0 +1,101 @@
+"""A small warehouse with what the study's figures are computed of."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from assets.actors.policies import POLICIES
+from assets.study import cuts, sample
+from assets.study.features import FEATURES
+from assets.study.tables import make_table, table_of
+
+DAY = date(2025, 10, 7)
+FIRST = date(2025, 9, 8)
+COUNTS = tuple(column for of in FEATURES.values() for column in of.values())
+Row = dict[str, Any]
+
+
+def repository(key: str, **values: Any) -> Row:
+    """One repository, the same under every policy unless `under` says otherwise."""
+    platform = "github" if key.startswith("g") else "huggingface"
+    return {
+        "repository_key": key, "platform": platform, "owner_name": f"owner of {key}",
+        "created_at": datetime(2024, 5, 5), "created_at_basis": "api",
+        **dict.fromkeys(COUNTS), **values,
+    }  # fmt: skip
+
+
+def study_warehouse(
+    path: Path,
+    repositories: list[Row],
+    *,
+    members: list[Row] | None = None,
+    strata: list[Row] | None = None,
+    cut: list[Row] | None = None,
+    day: date = DAY,
+) -> Path:
+    """The tables that the grid reads, made anew.
+
+    A repository's `under` is policy to changed counts.
+    """
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA marts; CREATE SCHEMA intermediate; CREATE SCHEMA study")
+        connection.execute(
+            "CREATE TABLE marts.mart_coverage (platform VARCHAR, day DATE, event_count BIGINT)"
+        )
+        connection.execute(
+            "INSERT INTO marts.mart_coverage VALUES ('github', $first, 5), ('github', $day, 5)",
+            {"first": FIRST, "day": day},
+        )
+        counts = ", ".join(f"{column} HUGEINT" for column in COUNTS)
+        connection.execute(
+            "CREATE TABLE marts.mart_repository_activity (repository_key VARCHAR, platform VARCHAR,"
+            " owner_name VARCHAR, created_at TIMESTAMP, created_at_basis VARCHAR)"
+        )
+        connection.execute(
+            "CREATE TABLE intermediate.int_repository_intensity__measured (repository_key VARCHAR,"
+            f" platform VARCHAR, bot_policy VARCHAR, {counts})"
+        )
+        for row in repositories:
+            connection.execute(
+                "INSERT INTO marts.mart_repository_activity VALUES (?, ?, ?, ?, ?)",
+                [row[name] for name in ("repository_key", "platform", "owner_name", "created_at",
+                                        "created_at_basis")],
+            )  # fmt: skip
+            for policy in POLICIES:
+                told = row | row.get("under", {}).get(policy, {})
+                connection.execute(
+                    "INSERT INTO intermediate.int_repository_intensity__measured VALUES"
+                    f" (?, ?, ?{', ?' * len(COUNTS)})",
+                    [row["repository_key"], row["platform"], policy, *(told[c] for c in COUNTS)],
+                )
+        for table, rows in ((sample.MEMBER, members), (sample.STRATUM, strata), (cuts.CUT, cut)):
+            make_table(connection, table)
+            given = table_of(table, rows or [])  # noqa: F841 - read by name
+            connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
+    return path
+
+
+def member(key: str, stratum: str, weight: float | None, **values: Any) -> Row:
+    """A unit of the sample `paper`."""
+    outcome = "accepted" if weight is not None else "rejected"
+    platform = "github" if key.startswith("g") else "huggingface"
+    return {
+        "study": "paper", "design": "paper", "platform": platform, "repository_key": key,
+        "stratum": stratum, "random_number": 0.5, "place": 1, "phase": 2, "outcome": outcome,
+        "weight": weight, **values,
+    }  # fmt: skip
+
+
+def stratum(platform: str, name: str, number: int, frame: int, **values: Any) -> Row:
+    """A stratum of the sample `paper`, of which all that were drawn belong."""
+    return {
+        "study": "paper", "design": "paper", "platform": platform, "stratum": name,
+        "stratum_number": number, "size_basis": "stock", "is_take_all": False,
+        "frame_count": frame, "target_count": 2, "drawn_count": 2, "rejected_count": 0,
+        "believed_count": 0, "sample_count": 2, "weight": frame / 2,
+        "estimated_count": float(frame), **values,
+    }  # fmt: skip
