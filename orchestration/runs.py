@@ -4,8 +4,8 @@ Belongs here: the Dagster instance of an installation, executing a job, reading 
 Does not belong here: what a job consists of (jobs) and how an outcome is printed (cli).
 """
 
+import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -21,9 +21,11 @@ from dagster._core.storage.tags import (
 
 from orchestration import keys
 from orchestration.build import ROOT, build_defs
+from orchestration.lake import write_atomically
 from orchestration.settings import Settings
 
 INSTANCE_FILE = "dagster.yaml"
+HISTORY = '"<data_dir>/dagster/history/runs"'
 # Dagster's own log would be printed between the lines of the progress bar; it is kept in the
 # instance and shown in the UI.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -86,7 +88,10 @@ def dagster_home(settings: Settings) -> Path:
     """The folder of the instance, with the project's `dagster.yaml` in it."""
     home = (settings.data_dir / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(ROOT / INSTANCE_FILE, home / INSTANCE_FILE)
+    text = (ROOT / INSTANCE_FILE).read_text(encoding="utf-8")
+    # A JSON text is one of YAML too, whatever characters the folder's name has.
+    history = json.dumps(str(home / "history" / "runs"), ensure_ascii=False)
+    write_atomically(home / INSTANCE_FILE, text.replace(HISTORY, history))
     return home
 
 

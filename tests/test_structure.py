@@ -19,7 +19,7 @@ LAYERS = [
     ["checks"],
     [
         "orchestration.build", "orchestration.jobs", "orchestration.schedules",
-        "orchestration.runs", "orchestration.status", "orchestration.demo",
+        "orchestration.events", "orchestration.runs", "orchestration.status", "orchestration.demo",
         "orchestration.definitions", "orchestration.mining_cli", "orchestration.twin_cli",
         "orchestration.actors_cli", "orchestration.privacy_cli", "orchestration.sample_cli",
         "orchestration.cli",
