@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 
+from assets.warehouse.assets import wrong_columns
+
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 
 EVENTS = {
@@ -291,18 +293,31 @@ class Dbt:
     def outcomes(
         self, warehouse: str, command: str, *arguments: str, days: str = ""
     ) -> dict[str, str]:
-        """Run a dbt command; what became of each node, by name, where it did not succeed."""
+        """Run a dbt command; what became of each node, by name, where it did not succeed.
+
+        A test of a model's columns is there as itself and as `<test>: <column>` for each column
+        that it names.
+        """
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
         os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse(warehouse))
         low, _, high = days.partition("..")
         os.environ["OSMOSCOPE_MIN_DAY"], os.environ["OSMOSCOPE_MAX_DAY"] = low, high or low
         result = self.runner.invoke(["--quiet", command, *self.places(), *arguments])
+        # dbt keeps the warehouse open until its process ends, which here is ours.
+        DuckDBConnectionManager.env().close()
         nodes = getattr(result.result, "results", [])
         assert nodes, result.exception
-        return {
-            node.node.name: f"{node.status} {node.message}"
-            for node in nodes
-            if node.status not in ("success", "pass", "no-op")
-        }
+        red = {}
+        for node in nodes:
+            if node.status in ("success", "pass", "no-op"):
+                continue
+            red[node.node.name] = f"{node.status} {node.message}"
+            if node.status in ("fail", "warn") and node.node.name.endswith("__columns_hold"):
+                with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
+                    for why in wrong_columns(db, node.node.compiled_code):
+                        red[f"{node.node.name}: {why.split(' ')[0]}"] = f"{node.status} {why}"
+        return red
 
     def run(self, warehouse: str, command: str, *arguments: str, days: str = "") -> None:
         assert self.outcomes(warehouse, command, *arguments, days=days) == {}

@@ -47,6 +47,9 @@ BLOCK_BYTES = 262_144
 STORED = {"table", "incremental", "seed"}
 LINEAGE = "dagster/column_lineage"
 PARTIAL_PARSE = "partial_parse.msgpack"
+# The one test of a model's columns, and of what it finds wrong so much is told.
+COLUMNS_TEST = "columns_hold"
+TOLD_COLUMNS = 5
 CHECK_EVENTS = (dg.AssetCheckResult, dg.AssetCheckEvaluation)
 
 
@@ -60,6 +63,15 @@ class Dbt(DbtCliResource):
     @cached_property
     def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
+        """The adapter of this process, which lets go of the warehouse after each look.
+
+        A dbt process keeps it open from its first model to its end; steps after it need it.
+        """
+        adapter = super()._initialize_dbt_core_adapter(args)
+        adapter.config.credentials.keep_open = False
+        return adapter
 
 
 class Translator(DagsterDbtTranslator):
@@ -244,9 +256,48 @@ def _events(
         described = _described(build, lineage, made)
     for event, preview in zip(described, _previews(warehouse, build, described), strict=True):
         yield event.with_metadata({**event.metadata, "window": window, **preview})
-    yield from tested
+    yield from _explained(warehouse, build, tested)
     if failure is not None:
         raise failure
+
+
+def _explained(warehouse: Path, build: DbtCliInvocation, tested: Sequence[Any]) -> Iterator[Any]:
+    """What was tested; where a test of many columns failed, with the columns that are wrong."""
+    nodes = build.manifest["nodes"]
+    of_columns = {
+        _model(event)
+        for event in tested
+        if isinstance(event, dg.AssetCheckResult)
+        and not event.passed
+        and nodes[_model(event)].get("test_metadata", {}).get("name") == COLUMNS_TEST
+    }
+    found: dict[str, str] = {}
+    if of_columns:
+        ran = build.get_artifact("run_results.json")["results"]
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            for result in ran:
+                # Where the test itself broke, dbt's message says why.
+                if result["unique_id"] in of_columns and result["status"] in ("fail", "warn"):
+                    why = wrong_columns(connection, result["compiled_code"])
+                    found[result["unique_id"]] = "; ".join(why[:TOLD_COLUMNS])
+    for event in tested:
+        name = _model(event)
+        yield event._replace(description=found[name]) if name in found else event
+
+
+def wrong_columns(connection: duckdb.DuckDBPyConnection, test: str) -> list[str]:
+    """What a failed test of columns found, such as `kind is star (3 rows)`, the most rows first.
+
+    Args:
+        test: its compiled SQL.
+    """
+    # Values were mined: what is no plain letter or sign could mean something to a terminal.
+    rows = connection.execute(
+        "select left(regexp_replace(why, '[^ -~]', '?', 'g'), 100) as why, count(*) as n from "
+        f"(select unnest(split(rtrim(wrong, '; '), '; ')) as why from ({test})) "
+        "group by all order by n desc, why"
+    ).fetchall()
+    return [f"{why} ({n} {'row' if n == 1 else 'rows'})" for why, n in rows]
 
 
 def _described(build: DbtCliInvocation, lineage: LineageStore, made: Sequence[Any]) -> list[Any]:
