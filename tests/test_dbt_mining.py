@@ -675,8 +675,8 @@ def test_tests_of_the_project_are_red_on_a_spoilt_warehouse(full: Dbt) -> None:
     shutil.copy(full.warehouse("full"), full.warehouse("spoilt"))
     spoilers = {
         "update intermediate.int_questions__answered set outcome = 'perhaps', tier = 'some'": {
-            "int_questions__answered__outcome__accepted_values",
-            "int_questions__answered__tier__accepted_values",
+            "int_questions__answered__columns_hold: outcome",
+            "int_questions__answered__columns_hold: tier",
         },
         "insert into intermediate.int_questions__answered "
         "select * from intermediate.int_questions__answered where subject = '3'": {
@@ -685,29 +685,29 @@ def test_tests_of_the_project_are_red_on_a_spoilt_warehouse(full: Dbt) -> None:
         },
         "update intermediate.int_github_commits__deduplicated set author_role = 'muse', "
         "occurred_at = null": {
-            "int_github_commits__deduplicated__author_role__accepted_values",
-            "int_github_commits__deduplicated__occurred_at__not_null",
+            "int_github_commits__deduplicated__columns_hold: author_role",
+            "int_github_commits__deduplicated__columns_hold: occurred_at",
         },
         "update intermediate.int_messages__deduplicated set kind = 'rumour', created_at = null": {
-            "fct_message__kind__accepted_values",
-            "fct_message__created_at__not_null",
+            "fct_message__columns_hold: kind",
+            "fct_message__columns_hold: created_at",
         },
         "update intermediate.int_github_addresses__identified set address_hash = null": {
             "int_github_addresses__identified__grain_unique"
         },
         "update core.dim_organisation set organisation_key = 'x', member_list_visibility = 'y'": {
             "dim_organisation__grain_unique",
-            "dim_organisation__member_list_visibility__accepted_values",
+            "dim_organisation__columns_hold: member_list_visibility",
             "bridge_actor_organisation__organisation_key__relationships",
         },
         "update core.bridge_actor_organisation set source = 'hearsay', actor_key = 'z', "
         "ended_on = first_seen_on": {
-            "bridge_actor_organisation__source__accepted_values",
+            "bridge_actor_organisation__columns_hold: source",
             "bridge_actor_organisation__actor_key__relationships",
             "bridge_actor_organisation__in_order",
         },
         "update core.dim_repository set tombstone_reason = 'renamed', repository_key = 'r'": {
-            "dim_repository__tombstone_reason__accepted_values",
+            "dim_repository__columns_hold: tombstone_reason",
             "dim_repository__grain_unique",
             "fct_message__repository_key__relationships",
             "fct_repository_outcome__repository_key__relationships",
@@ -716,9 +716,9 @@ def test_tests_of_the_project_are_red_on_a_spoilt_warehouse(full: Dbt) -> None:
         "unasked_count = -1, slice_changed_low_share = 2, basis = 'guess', platform = 'git'": {
             "mart_polling_estimate__tiers_add_up",
             "mart_polling_estimate__population_adds_up",
-            "mart_polling_estimate__slice_changed_low_share__share",
-            "mart_polling_estimate__basis__accepted_values",
-            "mart_polling_estimate__platform__accepted_values",
+            "mart_polling_estimate__columns_hold: slice_changed_low_share",
+            "mart_polling_estimate__columns_hold: basis",
+            "mart_polling_estimate__columns_hold: platform",
         },
     }  # fmt: skip
     with duckdb.connect(str(full.warehouse("spoilt"))) as db:

@@ -479,12 +479,12 @@ SPOILERS = {
     "update intermediate.int_github_events__deduplicated set push_size = 1, era = 'E9', "
     "occurred_at = null": {
         "int_github_events__deduplicated__push_size_only_on_pushes",
-        "int_github_events__deduplicated__era__accepted_values",
-        "int_github_events__deduplicated__occurred_at__not_null",
+        "int_github_events__deduplicated__columns_hold: era",
+        "int_github_events__deduplicated__columns_hold: occurred_at",
     },
-    "update core.source_hour set file_hour = 24": {"source_hour__file_hour__accepted_range"},
+    "update core.source_hour set file_hour = 24": {"source_hour__columns_hold: file_hour"},
     "update marts.mart_coverage set completeness_share = 1.01": {
-        "mart_coverage__completeness_share__share"
+        "mart_coverage__columns_hold: completeness_share"
     },
     "update marts.mart_repository_activity set push_flow_count = 77": {
         "flows_of_the_mart_equal_the_acts",
