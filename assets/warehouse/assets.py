@@ -7,7 +7,7 @@ Does not belong here: SQL (dbt_project) and how the manifest is made (orchestrat
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from datetime import date
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -63,15 +63,6 @@ class Dbt(DbtCliResource):
     @cached_property
     def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        """The adapter of this process, which lets go of the warehouse after each look.
-
-        A dbt process keeps it open from its first model to its end; steps after it need it.
-        """
-        adapter = super()._initialize_dbt_core_adapter(args)
-        adapter.config.credentials.keep_open = False
-        return adapter
 
 
 class Translator(DagsterDbtTranslator):
@@ -252,13 +243,24 @@ def _events(
         failure = error
     if build.adapter is not None:
         build.adapter.get_columns_in_relation = cache(build.adapter.get_columns_in_relation)
-    with looked_at_once():
+    with looked_at_once(), _opened_once(build):
         described = _described(build, lineage, made)
     for event, preview in zip(described, _previews(warehouse, build, described), strict=True):
         yield event.with_metadata({**event.metadata, "window": window, **preview})
     yield from _explained(warehouse, build, tested)
     if failure is not None:
         raise failure
+
+
+@contextmanager
+def _opened_once(build: DbtCliInvocation) -> Iterator[None]:
+    """While it lasts, the adapter keeps the warehouse open; what comes after needs the file."""
+    try:
+        yield
+    finally:
+        opened = build.adapter and type(build.adapter.connections)._ENV
+        if opened:
+            opened.close()
 
 
 def _explained(warehouse: Path, build: DbtCliInvocation, tested: Sequence[Any]) -> Iterator[Any]:
