@@ -21,7 +21,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

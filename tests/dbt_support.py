@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -183,15 +184,22 @@ VARIABLES = (
 Row = dict[str, Any]
 
 
+@cache
+def _memory() -> duckdb.DuckDBPyConnection:
+    """One for all files: opening a database costs more than writing a few rows."""
+    return duckdb.connect()
+
+
 def write_parquet(path: Path, schema: dict[str, str], rows: list[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as db:
-        db.execute("create table t (" + ", ".join(f'"{n}" {t}' for n, t in schema.items()) + ")")
-        for row in rows:
-            names = ", ".join(f'"{name}"' for name in row)
-            marks = ", ".join("?" for _ in row)
-            db.execute(f"insert into t ({names}) values ({marks})", list(row.values()))
-        db.table("t").write_parquet(str(path))
+    db = _memory()
+    columns = ", ".join(f'"{n}" {t}' for n, t in schema.items())
+    db.execute(f"create or replace table t ({columns})")
+    for row in rows:
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join("?" for _ in row)
+        db.execute(f"insert into t ({names}) values ({marks})", list(row.values()))
+    db.table("t").write_parquet(str(path))
 
 
 @dataclass

@@ -17,6 +17,8 @@ from assets.actors.features import CANONICAL, FEATURES
 from assets.actors.tables import OUTPUT, read_accounts, write_decisions
 from orchestration.failures import PermanentFailure
 
+pytestmark = pytest.mark.slow
+
 LOGINS = ["torvalds", "x-bot", "web-flow", "Talbot", "x-bot", "NULL", "NA", "dependabot[bot]"]
 
 

@@ -27,6 +27,8 @@ from assets.actors.classify import Rules, classify
 from assets.actors.features import NAMES
 from assets.warehouse.classified import MODEL_VARIABLE, model_path, rules_digest
 
+pytestmark = pytest.mark.slow
+
 # File days in every relation to each other that 28 days make.
 DAYS = [date(2025, 9, 1), date(2025, 9, 2), date(2025, 9, 29), date(2025, 9, 30),
         date(2025, 10, 20), date(2025, 11, 16), date(2025, 11, 17)]  # fmt: skip

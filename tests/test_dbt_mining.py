@@ -24,6 +24,8 @@ from assets.huggingface import normalise
 from assets.mining.engine import ANSWER_COLUMNS
 from assets.mining.spending import REQUEST_COLUMNS
 
+pytestmark = pytest.mark.slow
+
 ARCHIVED = "2025-10-05"
 N1, N2, N3 = "2026-03-01", "2026-03-02", "2026-03-03"
 ANN, ANN_TOO, UNLINKED, FRIEND = (f"email:{letter * 32}" for letter in "abcd")

@@ -18,6 +18,8 @@ import duckdb
 import pytest
 from dbt_support import EVENTS, Dbt, HandLake, Row, project_on, write_parquet
 
+pytestmark = pytest.mark.slow
+
 D1, D2, D3, D4 = "2025-10-05", "2025-10-06", "2025-10-07", "2025-10-08"
 H1, H2 = "2025-10-08", "2025-10-09"
 

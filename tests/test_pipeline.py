@@ -16,11 +16,13 @@ import pytest
 from assets.actors.policies import POLICIES
 from assets.github import assets as github_assets
 from orchestration import demo, keys
-from orchestration.build import build_defs
+from orchestration.build import build_defs, dbt_manifest
 from orchestration.lake import Lake
 from orchestration.resources import address_salt, told_to_dagster
 from orchestration.runs import Outcome, run_job
 from orchestration.settings import Settings
+
+pytestmark = pytest.mark.slow
 
 CANARY = "hf_canaryTokenThatMustNotBeWrittenAnywhere"
 FIRST, LAST = demo.DAYS
@@ -303,6 +305,14 @@ def test_a_rebuild_from_the_lake_gives_the_same_copy(ran: Ran) -> None:
     assert again.materialised[keys.PUBLISHED.to_user_string()]["is_unchanged"] is True
 
 
+@pytest.fixture
+def parsed_once(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other installations whose runs end before dbt need no manifest of their own."""
+    manifest = dbt_manifest(ran.settings)
+    monkeypatch.setattr("orchestration.build.dbt_manifest", lambda _: manifest)
+
+
+@pytest.mark.usefixtures("parsed_once")
 def test_a_day_without_any_hour_stops_the_night(ran: Ran, tmp_path: Path) -> None:
     folder = tmp_path / "other"
     shutil.copytree(ran.settings.data_dir, folder, symlinks=True)
@@ -321,6 +331,7 @@ def test_a_day_without_any_hour_stops_the_night(ran: Ran, tmp_path: Path) -> Non
     assert states == {"missing": 24}
 
 
+@pytest.mark.usefixtures("parsed_once")
 def test_a_source_that_does_not_answer_is_a_passing_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from orchestration import keys
 from orchestration.lake import Lake
 from orchestration.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 def archive_files(real_data: Path) -> list[Path]:
     found = sorted((real_data / "gharchive").rglob("*"))

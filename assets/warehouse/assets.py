@@ -258,9 +258,9 @@ def _opened_once(build: DbtCliInvocation) -> Iterator[None]:
     try:
         yield
     finally:
-        opened = build.adapter and type(build.adapter.connections)._ENV
-        if opened:
-            opened.close()
+        manager: Any = type(build.adapter.connections) if build.adapter else None
+        if manager and manager._ENV:
+            manager._ENV.close()
 
 
 def _explained(warehouse: Path, build: DbtCliInvocation, tested: Sequence[Any]) -> Iterator[Any]:
