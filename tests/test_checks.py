@@ -879,22 +879,20 @@ def test_a_rule_that_cannot_be_evaluated_has_failed(warehouse: Path) -> None:
 def test_no_rule_stands_in_dbt_and_in_a_suite() -> None:
     """A rule in two engines drifts apart: dbt's column tests against the suites."""
     same = {
-        "not_null": "expect_column_values_to_not_be_null",
-        "accepted_values": "expect_column_values_to_be_in_set",
-        "accepted_range": "expect_column_values_to_be_between",
-        "share": "expect_column_values_to_be_between",
-        "unique": "expect_column_values_to_be_unique",
+        "known": "expect_column_values_to_not_be_null",
+        "one_of": "expect_column_values_to_be_in_set",
+        "between": "expect_column_values_to_be_between",
     }
     in_dbt = set()
     for path in (ROOT / "dbt_project/models/marts").glob("*.yml"):
         for model in yaml.safe_load(path.read_text())["models"]:
-            for column in model["columns"]:
-                for test in column.get("data_tests", []):
-                    (kind, options), *_ = test.items()
-                    least = options.get("arguments", {}).get("minimum", 0)
-                    if kind in same:
-                        in_dbt.add((model["name"], column["name"], same[kind], least))
-    assert in_dbt
+            for test in model["data_tests"]:
+                given = test.get("columns_hold", {}).get("arguments", {})
+                for kind, columns in given.items():
+                    limits = columns if kind == "between" else dict.fromkeys(columns, (0,))
+                    for column, (least, *_) in limits.items():
+                        in_dbt.add((model["name"], column, same[kind], least or 0))
+    assert {kind for _, _, kind, _ in in_dbt} == set(same.values())
     in_suites = {
         (table, rule.arguments["column"], rule.expectation, rule.arguments.get("min_value") or 0)
         for table in SUITES
