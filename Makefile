@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check dev bench lock clean
+.PHONY: demo test check lint types sql dev bench lock clean
 
 # A stamp per lock file: an environment is made once and again when a lock changes.
 $(VENV)/run.stamp: requirements.lock pyproject.toml
@@ -23,10 +23,18 @@ demo: $(VENV)/run.stamp
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(VENV)/dev.stamp
+# mypy works on one core only, so that the SQL is looked at beside it.
+check:
+	$(MAKE) --jobs 2 --output-sync lint types sql
+
+lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
 	$(BIN)/mypy
+
+sql: $(VENV)/dev.stamp
 	OSMOSCOPE_WAREHOUSE=warehouse.duckdb OSMOSCOPE_LAKE=lake $(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
 
 dev: $(VENV)/run.stamp
