@@ -452,12 +452,13 @@ class CommitNode:
 
     def parents(self, **paging: Any) -> Connection:
         """The parents; of a merge only the one on the main branch can be followed."""
-        known = self.commit.position > 0
-        items = [self.repository._commit(self.commit.position - 1)] if known else []
-        listing = by_place(
-            len(items), lambda start, stop: items[start:stop],
-            fields={"total_count": len(self.commit.parents)},
-        )  # fmt: skip
+        before = self.commit.position - 1
+
+        def items(start: int, stop: int) -> list[CommitNode]:
+            return [self.repository._commit(before) for _ in range(start, stop)]
+
+        count = {"total_count": len(self.commit.parents)}
+        listing = by_place(1 if before >= 0 else 0, items, fields=count)
         return Connection(listing, **_paging(paging))
 
     def history(
