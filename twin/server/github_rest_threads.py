@@ -138,11 +138,15 @@ def all_comments(call: Call, i: int) -> Body:
     repository = call.view.repository(i)
 
     def page(wanted: Ints) -> list[Json]:
-        found = []
-        for n, k in zip(number[wanted].tolist(), place[wanted].tolist(), strict=True):
-            comments = call.view.comments(i, n, k, k + 1)
-            found += [call.shapes.comment(repository, comment) for comment in comments]
-        return found
+        named = list(zip(number[wanted].tolist(), place[wanted].tolist(), strict=True))
+        found = {}
+        # A page has a thread's comments in one piece, which is made at once.
+        for n in {n for n, _ in named}:
+            places = [k for thread, k in named if thread == n]
+            first, last = min(places), max(places)
+            for k, comment in enumerate(call.view.comments(i, n, first, last + 1), first):
+                found[n, k] = comment
+        return [call.shapes.comment(repository, found[one]) for one in named]
 
     return call.paged_over(order, page)
 
