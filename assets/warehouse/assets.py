@@ -265,13 +265,16 @@ def _opened_once(build: DbtCliInvocation) -> Iterator[None]:
 
 def _explained(warehouse: Path, build: DbtCliInvocation, tested: Sequence[Any]) -> Iterator[Any]:
     """What was tested; where a test of many columns failed, with the columns that are wrong."""
-    nodes = build.manifest["nodes"]
+    kinds = {
+        name: (node.get("test_metadata") or {}).get("name")
+        for name, node in build.manifest["nodes"].items()
+    }
     of_columns = {
         _model(event)
         for event in tested
         if isinstance(event, dg.AssetCheckResult)
         and not event.passed
-        and nodes[_model(event)].get("test_metadata", {}).get("name") == COLUMNS_TEST
+        and kinds.get(_model(event)) == COLUMNS_TEST
     }
     found: dict[str, str] = {}
     if of_columns:
