@@ -241,7 +241,10 @@ def actor_class(now: datetime) -> Suite:
         (
             _rows(1, "a warehouse of which nobody is known must not replace one"),
             _one_of(
-                "decided_by_accepted", "decided_by", ["rule", "model", "reviewer"], "nobody else"
+                "decided_by_accepted",
+                "decided_by",
+                ["rule", "model", "platform", "reviewer"],
+                "nobody else",
             ),
             Rule(
                 "not_all_automated",

@@ -258,6 +258,9 @@ class Lake:
     def anchor(self, source: str, table: str, schema: Mapping[str, str]) -> None:
         """Make sure that a table can be read before its first day: a file with zero rows.
 
+        A file of another schema is replaced: whoever reads a table by its columns' names finds
+        those that older files lack.
+
         Args:
             schema: column name to DuckDB type.
         """
@@ -265,7 +268,7 @@ class Lake:
 
         partition = self.partition(source, table, ANCHOR_DAY)
         target = partition.folder / "anchor.parquet"
-        if not target.exists():
+        if not target.exists() or _columns_of(target) != dict(schema):
             columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in schema.items())
             with self.temporary(".parquet") as temporary:
                 with duckdb.connect() as connection:
@@ -332,6 +335,17 @@ class Lake:
 def _quoted(path: Path) -> str:
     """A path as the inside of a SQL string literal (COPY takes no parameters)."""
     return str(path).replace("'", "''")
+
+
+def _columns_of(parquet: Path) -> dict[str, str]:
+    """The DuckDB type of each column of a file."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"describe select * from read_parquet('{_quoted(parquet)}', hive_partitioning = false)"
+        ).fetchall()
+    return {str(row[0]): str(row[1]) for row in found}
 
 
 def _owner_is_gone(name: str) -> bool:

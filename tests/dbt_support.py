@@ -71,9 +71,10 @@ HUB = {
     "discussion_events": {
         "repository_type": "VARCHAR", "repository_name": "VARCHAR", "discussion_number": "BIGINT",
         "event_id": "VARCHAR", "event_type": "VARCHAR", "author_login": "VARCHAR",
-        "created_at": "TIMESTAMP", "body": "VARCHAR", "is_hidden": "BOOLEAN",
-        "is_edited": "BOOLEAN", "new_status": "VARCHAR", "commit_id": "VARCHAR",
-        "observed_at": "TIMESTAMP",
+        "is_author_staff": "BOOLEAN", "is_author_admin": "BOOLEAN",
+        "is_author_moderator": "BOOLEAN", "created_at": "TIMESTAMP", "body": "VARCHAR",
+        "is_hidden": "BOOLEAN", "is_edited": "BOOLEAN", "new_status": "VARCHAR",
+        "commit_id": "VARCHAR", "observed_at": "TIMESTAMP",
     },
     "accounts": {
         "account_login": "VARCHAR", "account_id": "VARCHAR", "account_type": "VARCHAR",
@@ -250,13 +251,24 @@ class HandLake:
                 self.anchor(source, table, schema)
 
     def listing(
-        self, table: str, day: str, rows: list[Row], source: str = "huggingface", name: str = ""
+        self,
+        table: str,
+        day: str,
+        rows: list[Row],
+        source: str = "huggingface",
+        name: str = "",
+        without: tuple[str, ...] = (),
     ) -> None:
-        """One entry of a day, beside those that are there under other names."""
+        """One entry of a day, beside those that are there under other names.
+
+        Args:
+            without: columns that its file was landed before.
+        """
         name = name or table
         file = f"{name}.0123456789ab.parquet"
         folder = self.folder(source, table, day)
-        write_parquet(folder / file, SCHEMAS[source][table], rows)
+        schema = {key: kind for key, kind in SCHEMAS[source][table].items() if key not in without}
+        write_parquet(folder / file, schema, rows)
         manifest = folder / "manifest.json"
         known = json.loads(manifest.read_text())["entries"] if manifest.exists() else []
         entry = {

@@ -54,6 +54,7 @@ def accounts(rows: list[dict[str, Any]]) -> pa.Table:
     types = {
         "login": pa.string(), "platform": pa.string(), "platform_type": pa.string(),
         "is_organisation": pa.bool_(), "is_platform_staff": pa.bool_(),
+        "is_told_staff": pa.bool_(),
     }  # fmt: skip
     return pa.table(
         {
@@ -108,6 +109,23 @@ def test_the_first_layer_that_is_certain_decides(
     assert found["decided_by"] == "rule"
 
 
+def test_what_the_platform_says_of_its_staff_decides() -> None:
+    found = one(login="acme", platform="huggingface", is_told_staff=True)
+    assert (found["actor_class"], found["decided_by"]) == ("platform_staff", "platform")
+    assert found["reasons"] == ["the platform says that it is its staff"]
+    assert not any(found[name] for name in found if name.startswith("is_"))
+    # Both know it: who says it of itself is named.
+    both = one(login="acme", is_told_staff=True, is_platform_staff=True)
+    assert both["decided_by"] == "platform"
+    # Lists and names of programs are surer; not told and told that not leave it to the others.
+    assert one(login="dependabot", is_told_staff=True)["actor_class"] == "bot"
+    assert one(login="acme-bot", is_told_staff=True)["actor_class"] == "bot"
+    for flag in (None, False):
+        listed = one(login="acme", is_told_staff=flag, is_platform_staff=True)
+        assert (listed["actor_class"], listed["decided_by"]) == ("platform_staff", "rule")
+        assert one(login="zwqx", is_told_staff=flag)["actor_class"] == "unknown"
+
+
 def test_certainty_beats_behaviour() -> None:
     assert one(login="dependabot", **PERSON)["is_bot"]
     assert one(login="acme[bot]", **PERSON)["score"] > 0.99
@@ -142,6 +160,7 @@ ROW = st.fixed_dictionaries(
         "platform_type": st.sampled_from(["User", "Bot", "Organization", "organisation", None, ""]),
         "is_organisation": st.sampled_from([True, False, None]),
         "is_platform_staff": st.sampled_from([True, False, None]),
+        "is_told_staff": st.sampled_from([True, False, None]),
         **dict.fromkeys(PERSON, FLOAT),
         "repeated_text_share": FLOAT,
     },

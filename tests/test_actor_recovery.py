@@ -4,9 +4,10 @@ Belongs here: classes and identities of a twin's world against its truth, with t
 belong here: single rules (test_actor_classify.py) and single models (test_dbt_actors.py).
 
 The world is read from files: what only the platforms' interfaces say (types, members, names) is not
-known here, and neither is who is staff of the Hub.
+known here. Who is staff of the Hub only its interface says: that is read in a night on the twin.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,6 +17,8 @@ from typing import Any
 import duckdb
 import pytest
 from dbt_support import Dbt, HandLake, project_on
+from hub_night import night, served
+from hub_night import world as hub_world
 
 from assets.github.ingest import Ingester
 from assets.huggingface.snapshot import Snapshotter
@@ -238,3 +241,46 @@ def test_identities_are_suggested_and_homonyms_never_merged(built: Dbt) -> None:
     assert ratio(len(found), total) >= 0.75
     # A namesake is suggested like anybody else, which is why nobody is merged by it.
     assert built.rows("w", "select count(*) from core.bridge_identity") == [(0,)]
+
+
+# ------------------------------------------------------------------ staff of the Hub
+
+
+def night_landed(root: Path) -> HandLake:
+    """A lake with a night on the twin's Hub."""
+    folder = root.parent / "night"
+    with served() as service:
+        night(service, folder)
+    shutil.move(folder / "lake", root)
+    make_readable(Lake(root))
+    return HandLake(root)
+
+
+@pytest.fixture(scope="module")
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
+    with project_on(tmp_path_factory.mktemp("staff"), night_landed) as project:
+        project.run("w", "build", "--select", "+dim_actor", "--indirect-selection", "cautious",
+                    "--exclude-resource-type", "unit_test")  # fmt: skip
+        yield project
+
+
+def test_staff_of_the_hub_is_who_it_says(staffed: Dbt) -> None:
+    planted = hub_world().hub_accounts
+    staff = {planted.login[k] for k in planted.is_staff.nonzero()[0].tolist()}
+    shown = {
+        row[0] for row in staffed.rows("w", """
+            select distinct author_login from staging.stg_huggingface__discussion_events
+            where author_login is not null
+        """)
+    }  # fmt: skip
+    found = {
+        row[0]: row[1:] for row in staffed.rows("w", """
+            select login, decided_by, reasons from core.dim_actor
+            where actor_class = 'platform_staff'
+        """)
+    }  # fmt: skip
+    # Who wrote in no discussion is described nowhere; nobody of the staff is a listed member.
+    assert staff & shown and len(shown) > 20
+    assert found == dict.fromkeys(
+        staff & shown, ("platform", "the platform says that it is its staff")
+    )

@@ -239,6 +239,21 @@ def hub_commits() -> list[Row]:
     ]
 
 
+FLAGS = ("is_author_staff", "is_author_admin", "is_author_moderator")
+SILENCE = (None, None, None)
+# Day to author to what the Hub says of the account; on the last day a file without it.
+AUTHORS: dict[str, dict[str, tuple[bool | None, ...]]] = {
+    "2026-03-03": {
+        "stan": (True, False, False), "adam": (False, True, False), "moss": (False, False, True),
+        "left": (True, None, None), "came": (False, None, None), "dora": (None, True, None),
+    },
+    "2026-03-04": {
+        "left": (False, None, None), "came": (True, None, None), "stan": SILENCE,
+    },
+    "2026-03-05": {"stan": SILENCE, "late": SILENCE},
+}  # fmt: skip
+
+
 def write_hub(lake: HandLake) -> None:
     told = hub_commits()
     # Read again under its new name: the same acts.
@@ -262,7 +277,24 @@ def write_hub(lake: HandLake) -> None:
              "observed_at": datetime(2026, 3, 1)}
             for event_id, author, minute in (("o", "bob", 0), ("x", "eve", 5), ("y", "eve", 9))
         ],
+        # Landed before the Hub's word on authors was kept; so is what was read last.
+        without=FLAGS,
     )  # fmt: skip
+    for day, told in AUTHORS.items():
+        is_old = not any(map(any, told.values()))
+        lake.listing(
+            "discussion_events", day,
+            [
+                {"repository_type": "model", "repository_name": "lab/c", "discussion_number": 1,
+                 "event_id": f"by {login}", "event_type": "comment", "author_login": login,
+                 "created_at": datetime(2026, 2, 3, 0, place), "body": "b",
+                 "observed_at": datetime(2026, 3, 1),
+                 **({} if is_old else dict(zip(FLAGS, flags, strict=True)))}
+                # The first comment is what a discussion was opened with.
+                for place, (login, flags) in enumerate({"bob": SILENCE, **told}.items())
+            ],
+            without=FLAGS if is_old else (),
+        )  # fmt: skip
     lake.listing(
         "accounts", N1,
         [
@@ -508,9 +540,38 @@ def test_evidence_is_gathered_from_all_sources(full: Dbt) -> None:
     assert organisations == ["huggingface:actor:huggingface", "huggingface:actor:lab"]
 
 
+def test_what_the_hub_says_of_its_staff_is_its_newest_word(full: Dbt) -> None:
+    """Files landed before it was kept say nothing: neither that somebody is staff, nor not."""
+    found = by_key(full, "full", "intermediate.int_actors__described")
+    told = {row["login"]: row["is_told_staff"] for row in found.values()
+            if row["platform"] == "huggingface"}  # fmt: skip
+    logins = {login for day in AUTHORS.values() for login in day} | {"bob", "eve"}
+    assert {login: told[login] for login in logins} == {
+        "stan": True, "adam": True, "dora": True, "came": True,
+        "moss": False, "left": False,
+        "late": None, "bob": None, "eve": None,
+    }  # fmt: skip
+    assert {row["is_told_staff"] for row in found.values() if row["platform"] == "github"} == {None}
+    actors = by_key(full, "full", "core.dim_actor")
+    for login in ("stan", "adam", "dora", "came"):
+        actor = actors[f"huggingface:actor:{login}"]
+        assert (actor["actor_class"], actor["decided_by"]) == ("platform_staff", "platform")
+        assert actor["reasons"] == "the platform says that it is its staff"
+    for login in ("moss", "left", "late"):
+        assert actors[f"huggingface:actor:{login}"]["actor_class"] != "platform_staff"
+
+
 def test_classes_are_those_of_the_classifier(full: Dbt) -> None:
     described = table(full, "full", "intermediate.int_actors__described")
-    names = ["login", "platform", "platform_type", "is_organisation", "is_platform_staff", *NAMES]
+    names = [
+        "login",
+        "platform",
+        "platform_type",
+        "is_organisation",
+        "is_platform_staff",
+        "is_told_staff",
+        *NAMES,
+    ]
     columns = {name: [row[name] for row in described] for name in names}
     told = classify(pa.table(columns), Rules.load()).to_pylist()
     found = by_key(full, "full", "core.dim_actor")
@@ -520,7 +581,7 @@ def test_classes_are_those_of_the_classifier(full: Dbt) -> None:
         assert actor["actor_class"] == wanted["actor_class"]
         assert actor["automation_score"] == wanted["score"]
         assert actor["reasons"] == "; ".join(wanted["reasons"])
-        assert actor["decided_by"] == "rule"
+        assert actor["decided_by"] == wanted["decided_by"]
         assert actor["valid_from"] == actor["first_seen_at"]
         for policy in ("paper", "conservative", "aggressive"):
             name = f"is_removed_by_{policy}"

@@ -342,6 +342,28 @@ def test_hostile_histories_are_quarantined_by_item(tmp_path: Path, hub: Hub) -> 
     assert sum(text.count("\n") for text in files) == 4
 
 
+def test_what_the_hub_says_of_an_author_is_kept(tmp_path: Path, hub: Hub) -> None:
+    """Told flags as they are; none, and whatever is no flag, is unknown and not false."""
+    hub.discussions[name(3)] = [discussion(1)]
+    hub.events[name(3), 1] = [
+        event(1, author={"name": "ann", "isHf": True, "isHfAdmin": False, "isMod": True}),
+        event(2, author={"name": "bob", "isHf": False}),
+        event(3, author={"name": "eve", "isHf": "yes", "isHfAdmin": 1, "isMod": None}),
+        event(4, author=None),
+    ]
+    night(tmp_path, hub, FIRST)
+    found = rows(
+        tmp_path, "discussion_events", FIRST,
+        "author_login, is_author_staff, is_author_admin, is_author_moderator", "order by event_id",
+    )  # fmt: skip
+    assert found == [
+        ("ann", True, False, True),
+        ("bob", False, None, None),
+        ("eve", None, None, None),
+        (None, None, None, None),
+    ]
+
+
 def test_an_act_with_a_nul_in_its_text_counts(tmp_path: Path, hub: Hub) -> None:
     hub.commits[name(3)] = [commit(1, title="null \x00 byte \\u0000")]
     hub.discussions[name(3)] = [discussion(1, title="\x00")]

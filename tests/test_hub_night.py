@@ -94,7 +94,8 @@ def test_the_events_of_every_discussion_are_those_of_the_twin(calm: Path) -> Non
     for name, number, *event in rows(
         calm, "discussion_events", DAY,
         "repository_type || '/' || repository_name, discussion_number, event_id, event_type, "
-        "author_login, strftime(created_at, '%Y-%m-%dT%H:%M:%S.000Z'), body, is_hidden, is_edited, "
+        "author_login, is_author_staff, is_author_admin, is_author_moderator, "
+        "strftime(created_at, '%Y-%m-%dT%H:%M:%S.000Z'), body, is_hidden, is_edited, "
         "new_status, commit_id",
     ):  # fmt: skip
         found.setdefault((name, number), []).append(tuple(event))
@@ -108,6 +109,7 @@ def test_the_events_of_every_discussion_are_those_of_the_twin(calm: Path) -> Non
             expected[subject(view, i), number] = [
                 (
                     event["id"], event["type"], event.get("author", {}).get("name"),
+                    *(event.get("author", {}).get(flag) for flag in ("isHf", "isHfAdmin", "isMod")),
                     event["createdAt"],
                     event["data"]["latest"]["raw"] if event["type"] == "comment" else None,
                     event["data"].get("hidden"), event["data"].get("edited"),

@@ -313,6 +313,23 @@ def test_anchor_makes_a_table_readable(tmp_path: Path) -> None:
     assert list((lake.root / "tmp").iterdir()) == []
 
 
+def test_an_anchor_gets_the_columns_that_came_later(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "it's a lake")
+    lake.anchor("s", "t", SCHEMA)
+    file = lake.partition("s", "t", lake_module.ANCHOR_DAY).folder / "anchor.parquet"
+    before = file.stat().st_ino
+    lake.anchor("s", "t", SCHEMA)
+    assert file.stat().st_ino == before
+    later = {**SCHEMA, "flag": "BOOLEAN"}
+    lake.anchor("s", "t", later)
+    with duckdb.connect() as connection:
+        described = connection.execute(
+            "describe select * from read_parquet(?, hive_partitioning = false)", [str(file)]
+        ).fetchall()
+    assert {row[0]: row[1] for row in described} == later
+    assert lake.partition("s", "t", lake_module.ANCHOR_DAY).entries() == []
+
+
 def test_days_are_those_with_a_manifest(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.anchor("s", "t", SCHEMA)

@@ -1,7 +1,8 @@
 """What the warehouse reads of the lake: every table, and only days that changed."""
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -41,6 +42,45 @@ def test_every_declared_source_can_be_read_of_an_empty_lake(tmp_path: Path) -> N
             ).fetchall()
         assert {row[0]: row[1] for row in described} == dict(tables()[source][table])
         assert lake.days(source, table) == []
+
+
+@pytest.mark.parametrize("source", OBSERVED)
+def test_columns_that_came_later_are_unknown_in_files_landed_before(
+    source: str, tmp_path: Path
+) -> None:
+    """Read as the dbt project reads: with a file of before, one of now, or none of now."""
+    lake = Lake(tmp_path / "lake")
+    for table, columns in tables()[source].items():
+        *kept, last = columns
+        written(lake, source, table, D1, {name: columns[name] for name in kept})
+        make_readable(lake)
+        scan = location(source, lake).replace("$identifier", table)
+        with duckdb.connect() as connection:
+            told = f'select day, "{last}" is null, "{kept[0]}" is null from {scan} order by day'
+            assert connection.execute(told).fetchall() == [(D1, True, True)], table
+            written(lake, source, table, D2, columns)
+            assert connection.execute(told).fetchall() == [(D1, True, True), (D2, True, True)]
+            kind = connection.execute(f'select typeof("{last}") from {scan}').fetchall()[0][0]
+            assert kind == columns[last]
+
+
+def written(lake: Lake, source: str, table: str, day: date, columns: Mapping[str, str]) -> None:
+    """A file with one row of nulls."""
+    chosen = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
+    with lake.temporary(".parquet") as file:
+        with duckdb.connect() as connection:
+            connection.execute(f"copy (select {chosen}) to '{file}' (format parquet)")
+        lake.partition(source, table, day).commit({"name": "night"}, file)
+
+
+def location(source: str, lake: Lake) -> str:
+    """Where dbt finds the files of a source."""
+    for file in sorted(MODELS.rglob("sources.yml")):
+        for declared in yaml.safe_load(file.read_text())["sources"]:
+            if declared["name"] == source:
+                text = declared["config"]["meta"]["external_location"]
+                return re.sub(r"{{.*?}}", str(lake.root), text)
+    raise AssertionError(source)
 
 
 def test_a_step_that_builds_makes_all_of_them_readable(tmp_path: Path) -> None:

@@ -534,7 +534,7 @@ def author_of(view: "HubView", account: int) -> Answer:
         "type": "user",
         "isPro": False,
         "isHf": bool(accounts.is_staff[account]),
-        "isHfAdmin": False,
+        "isHfAdmin": bool(accounts.is_staff[account] and mixed(account, 41)[0] % np.uint64(4) == 0),
         "isMod": False,
         "isUserFollowing": False,
     }

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from assets.actors.model import Model
 
 AUTOMATED = frozenset({"bot", "ai_agent", "platform_automation"})
-PERSON = "person"
-CLASSES = (*sorted(AUTOMATED), "person", "platform_staff", "organisation", "unknown")
+PERSON, STAFF = "person", "platform_staff"
+CLASSES = (*sorted(AUTOMATED), PERSON, STAFF, "organisation", "unknown")
 
 # A false removal at this score is one in twenty at most, and the precision asked for is that.
 CONSERVATIVE = 0.95
@@ -112,7 +112,9 @@ def classify(accounts: Tabular, rules: Rules) -> Tabular:
 
     Args:
         accounts: `login` (required, may hold nulls), optional `platform` (github by default),
-            `platform_type`, `is_organisation`, `is_platform_staff`, and any canonical feature.
+            `platform_type`, `is_organisation`, `is_platform_staff` (listed as a member of the
+            platform's own organisation), `is_told_staff` (called its staff by the platform; null:
+            not told), and any canonical feature.
         rules: see `Rules.load`.
 
     Returns:
@@ -125,13 +127,14 @@ def classify(accounts: Tabular, rules: Rules) -> Tabular:
     features[[platform != GITHUB for platform in platforms]] = np.nan
     names = [evidence_of(login) for login in logins]
     decisions = _scored(logins, names, features, rules)
-    for row, (login, platform, kind, is_organisation, is_staff) in enumerate(
+    for row, (login, platform, kind, is_organisation, is_member, is_told) in enumerate(
         zip(
             logins,
             platforms,
             _texts(accounts, "platform_type", ""),
             _flags(accounts, "is_organisation"),
             _flags(accounts, "is_platform_staff"),
+            _flags(accounts, "is_told_staff"),
             strict=True,
         )
     ):
@@ -142,7 +145,8 @@ def classify(accounts: Tabular, rules: Rules) -> Tabular:
             rules.lists.get((platform, login.lower())),
             kind.lower(),
             is_organisation,
-            is_staff,
+            is_member,
+            is_told,
         )
     columns = _columns(accounts.column("login"), logins, decisions, rules)
     return type(accounts).from_arrays(columns, schema=SCHEMA)
@@ -202,7 +206,8 @@ def _decide(
     known: Known | None,
     kind: str,
     is_organisation: bool,
-    is_staff: bool,
+    is_member: bool,
+    is_told: bool,
 ) -> None:
     """Take one account through the layers: the first that is certain decides."""
     if known is not None:
@@ -213,8 +218,10 @@ def _decide(
     elif name.is_app or kind in _BOT_TYPES:
         why = "name ends in [bot]" if name.is_app else "the platform says that it is a bot"
         _settle(decision, _kind_of_bot(name), why)
-    elif is_staff and decision.score < CONSERVATIVE:
-        _settle(decision, "platform_staff", "a member of the platform's own organisation")
+    elif is_told and decision.score < CONSERVATIVE:
+        _settle(decision, STAFF, "the platform says that it is its staff", by="platform")
+    elif is_member and decision.score < CONSERVATIVE:
+        _settle(decision, STAFF, "a member of the platform's own organisation")
     elif decision.is_bot:
         decision.actor_class = _kind_of_bot(name)
     elif decision.is_person:
@@ -225,11 +232,11 @@ def _decide(
         decision.reasons.append("no evidence")
 
 
-def _settle(decision: _Decision, actor_class: str, reason: str) -> None:
+def _settle(decision: _Decision, actor_class: str, reason: str, by: str = "rule") -> None:
     decision.actor_class = actor_class
     decision.score = CERTAIN if actor_class in AUTOMATED else EXCLUDED
     decision.is_bot = actor_class in AUTOMATED
-    decision.decided_by = "rule"
+    decision.decided_by = by
     decision.reasons = [reason]
 
 

@@ -104,6 +104,10 @@ def event(repository: Row, number: int, item: Any) -> Row | None:
         "event_id": name(inside(item, "id")),
         "event_type": name(inside(item, "type")),
         "author_login": name(inside(item, "author", "name")),
+        # As of the day that it is read, whenever the event was.
+        "is_author_staff": flag(inside(item, "author", "isHf")),
+        "is_author_admin": flag(inside(item, "author", "isHfAdmin")),
+        "is_author_moderator": flag(inside(item, "author", "isMod")),
         "created_at": moment(inside(item, "createdAt")),
     }
     if not found["event_id"] or not found["event_type"]:

@@ -1,6 +1,13 @@
 """The lake's tables that the warehouse reads, readable before their first day.
 
-Belongs here: which tables there are. Does not belong here: their columns (each source's own).
+Belongs here: which tables there are, and the rule for columns that came later. Does not belong
+here: their columns (each source's own).
+
+A column that a table gets later is declared at its source, with null for unknown. Files landed
+before stay as they are: sources of which a day is an observation are read by their columns' names
+(`union_by_name` in their sources.yml), and every build gives the anchor the columns declared now,
+so that they are there even where no file has them. The archive has too many files to open all of
+them for that: a change there is a landing anew (docs/decisions/0015-columns-that-came-later.md).
 """
 
 from collections.abc import Mapping
@@ -29,7 +36,7 @@ def tables() -> dict[str, Mapping[str, Mapping[str, str]]]:
 
 
 def make_readable(lake: Lake) -> None:
-    """Give every table that has no day yet a file with zero rows.
+    """Give every table a file with zero rows and all columns that are declared.
 
     Whoever builds the warehouse has to do it, as an installation may have loaded files of one
     source and never heard of another.

@@ -8,8 +8,8 @@
 
 {#- All that a class can depend on, as one text: who has the same is not classified again. -#}
 {%- set weighed = [
-    'platform', 'login', 'platform_type', 'is_organisation', 'is_platform_staff', 'message_count',
-    'repeated_text_share', 'template_text_share'
+    'platform', 'login', 'platform_type', 'is_organisation', 'is_platform_staff', 'is_told_staff',
+    'message_count', 'repeated_text_share', 'template_text_share'
 ] %}
 {%- set parts = [] %}
 {%- for columns in [weighed, behaviour_columns()] %}
@@ -217,6 +217,31 @@ staff as (
 
 ),
 
+-- What the platform says itself. Administrators are staff, moderators need not be. Files from
+-- before it was kept say nothing, and do not outweigh those that do.
+authors as (
+
+    select
+        author_login,
+        observed_on,
+        coalesce(is_author_staff or is_author_admin, is_author_staff, is_author_admin)
+            as is_told_staff
+    from {{ ref('stg_huggingface__discussion_events') }}
+    where author_login is not null
+
+),
+
+told_staff as (
+
+    select
+        'huggingface' as platform,
+        author_login as native_id,
+        {{ newest('is_told_staff', 'observed_on') }} as is_told_staff
+    from authors
+    group by author_login
+
+),
+
 behaved as (
     {% for platform, native_id in [('github', 'actor_id'), ('huggingface', 'actor_login')] %}
 
@@ -245,6 +270,7 @@ evidence as (
         coalesce(accounts.platform_type in ('Organization', 'organisation'), false)
         or organisations.native_id is not null as is_organisation,
         staff.native_id is not null as is_platform_staff,
+        told_staff.is_told_staff,
         accounts.is_acting,
         accounts.known_act_count,
         accounts.first_seen_at,
@@ -264,6 +290,10 @@ evidence as (
         on
             accounts.platform = staff.platform
             and accounts.native_id = staff.native_id
+    left join told_staff
+        on
+            accounts.platform = told_staff.platform
+            and accounts.native_id = told_staff.native_id
     left join behaved
         on
             accounts.platform = behaved.platform
