@@ -7,7 +7,7 @@ Belongs here: commands, options, what is printed. Does not belong here: drawing 
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -56,7 +56,11 @@ def draw(
         str | None, typer.Option(help="Where strata begin, as 0,1,10; by default study.sample's.")
     ] = None,
     take_all: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=VALUE: from this value on all are drawn.")
+        list[str] | None,
+        typer.Option(
+            help="auto (default): the largest of each column of numbers; COLUMN=VALUE, repeatable:"
+            " from this value on; none."
+        ),
     ] = None,
     least: Annotated[int, typer.Option(min=2, help="Drawn of each stratum that has as many.")] = 2,
     json_: Json = False,
@@ -81,7 +85,7 @@ def draw(
         reject=reject,
         reference=reference,
         breaks=_breaks(breaks, study.sample),
-        take_all=dict(_bound(text) for text in take_all or []),
+        take_all=_take_all(take_all or ["auto"]),
         least=least,
         memory_megabytes=study.sample.memory_megabytes,
     )
@@ -137,10 +141,21 @@ def _breaks(text: str | None, settings: SampleSettings) -> tuple[int, ...]:
     return breaks
 
 
+def _take_all(texts: list[str]) -> dict[str, int] | Literal["auto"]:
+    if texts == ["auto"]:
+        return "auto"
+    if texts == ["none"]:
+        return {}
+    return dict(_bound(text) for text in texts)
+
+
 def _bound(text: str) -> tuple[str, int]:
     column, _, bound = text.rpartition("=")
     if not column or not bound.isdigit():
-        raise SettingsError(f"--take-all {text} is not COLUMN=NUMBER.", "Give stars=10000.")
+        raise SettingsError(
+            f"--take-all {text} is not COLUMN=NUMBER.",
+            "Give stars=10000 once or more, or auto, or none, alone.",
+        )
     return column, int(bound)
 
 

@@ -244,9 +244,10 @@ class SampleSettings(Section):
         max_length=100,
         description="Stars or likes with which each stratum begins.",
     )
-    take_all: dict[str, int] = Field(
-        default={},
-        description="Column of mart_repository_activity to the value from which on all are taken.",
+    take_all: Literal["auto"] | dict[str, int] = Field(
+        default="auto",
+        description="What is taken whole: auto, the largest by the frame's own numbers; or column"
+        " of mart_repository_activity to the value from which on; or nothing, {}.",
     )
     frame_start: date = Field(
         default=date(2016, 1, 1), description="Repositories made before this day (UTC) are out."
@@ -290,12 +291,18 @@ class SampleSettings(Section):
             raise ValueError("breaks ascend")
         return value
 
-    @field_validator("take_all")
+    @field_validator("take_all", mode="before")
     @classmethod
-    def _known_columns(cls, value: dict[str, int]) -> dict[str, int]:
-        for column in value:
+    def _columns_and_values(cls, value: Any) -> Any:
+        if value == "auto":
+            return value
+        if not isinstance(value, dict):
+            raise ValueError('give "auto", or columns with values as { star_flow_count = 500 }')
+        for column, bound in value.items():
             if column not in SIZE_COLUMNS:
                 raise ValueError(f"{column} is none of {', '.join(SIZE_COLUMNS)}")
+            if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:
+                raise ValueError(f"{column} = {bound!r} is no whole number from 1")
         return value
 
     @field_validator("top_n")

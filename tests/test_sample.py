@@ -25,7 +25,7 @@ from assets.study.draw import (
     survey,
     workshop,
 )
-from assets.study.strata import BREAKS, CERTAIN, Strata
+from assets.study.strata import BREAKS, Strata, is_certain
 from orchestration.failures import PermanentFailure, SettingsError
 from orchestration.settings import Settings
 
@@ -136,7 +136,7 @@ def test_labels_and_quarters() -> None:
         numbers = [row[0] for row in connection.execute(f"SELECT {strata.sql()} FROM t").fetchall()]
     assert [strata.label(number) for number in numbers] == [
         "0 2021Q3", "4-9 2016Q1", "10000 or more 2024Q4", "unknown 2020Q1", "2-3 undated",
-        "taken whole",
+        "2-3 2020Q1, taken whole",
     ]  # fmt: skip
     plain = Strata()
     assert [plain.label(plain.of(low)) for low in BREAKS[:4]] == ["0", "1", "2-3", "4-9"]
@@ -392,10 +392,12 @@ def test_strata_taken_whole_are_certain() -> None:
     with workshop() as connection:
         connection.register("frame", frame)
         found, made = draw_by(connection, sql, 1, lambda s: allocate(
-            "proportional", 300, s.frame_count, is_take_all=s.number == CERTAIN
+            "proportional", 300, s.frame_count, is_take_all=is_certain(s.number)
         ))  # fmt: skip
     large = sum(size >= 50 for size in frame["size"].to_pylist())
-    assert found.number[0] == CERTAIN and made.drawn_count[0] == large > 0
+    whole = is_certain(found.number)
+    assert whole.any() and made.drawn_count[whole].sum() == large > 0
+    assert (made.drawn_count == made.frame_count)[whole].all()
     assert made.sample().weight[:large].tolist() == [1.0] * large
     assert made.drawn_count.sum() == 300
 

@@ -118,14 +118,24 @@ def test_the_same_seed_gives_the_same_file_of_csv_and_parquet(frame: Path, tmp_p
 def test_matched_follows_the_reference_and_take_all_takes_all(frame: Path, tmp_path: Path) -> None:
     reference = tmp_path / "hub.csv"
     reference.write_text("stars\n" + "0\n" * 90 + "1\n" * 10)
-    rows = draw_file(frame, request(allocation="matched", reference=reference, size=100),
-                     tmp_path / "m.parquet")  # fmt: skip
+    given = {"allocation": "matched", "reference": reference, "size": 100}
+    rows = draw_file(frame, request(**given, take_all={}), tmp_path / "m.parquet")
     counts = {row["stratum"]: row["sample_count"] for row in rows}
     assert (counts["0"], counts["1"]) == (90, 10)
     assert sum(counts.values()) == 100
     rows = draw_file(frame, request(take_all={"commits": 60}), tmp_path / "t.parquet")
-    assert rows[0]["stratum"] == "taken whole"
-    assert rows[0]["frame_count"] == rows[0]["sample_count"] > 0
+    whole = [row for row in rows if row["stratum"].endswith(", taken whole")]
+    assert sum(row["frame_count"] for row in whole) > 0
+    assert all(row["frame_count"] == row["sample_count"] for row in whole)
+    # What is taken whole by itself is beside a sample that is matched as well.
+    draw_file(frame, request(**given), tmp_path / "auto.parquet")
+    plain = dict(duckdb.sql(
+        f"SELECT stars, count(*) FROM '{tmp_path}/auto.parquet' WHERE sample_is_plain GROUP BY ALL"
+    ).fetchall())  # fmt: skip
+    beside = duckdb.sql(
+        f"SELECT count(*) FROM '{tmp_path}/auto.parquet' WHERE NOT sample_is_plain"
+    ).fetchall()[0][0]
+    assert beside > 0 and abs(plain[0] / plain[1] - 9) < 2
     # The estimate is of the strata that are there.
     found = estimate_file(tmp_path / "m.parquet", "commits")
     assert {row["status"] for row in found} == {"measured"}

@@ -227,7 +227,7 @@ def test_tomorrows_frame_keeps_the_sample_at_a_fixed_rate(warehouse: Path) -> No
 
 
 def test_matched_follows_the_hub_by_likes_and_quarter(warehouse: Path) -> None:
-    sample.draw_samples(warehouse, study(designs=["matched"], match_quarter=False))
+    sample.draw_samples(warehouse, study(designs=["matched"], match_quarter=False, take_all={}))
     rows = ask(warehouse, """
         SELECT github.stratum, github.target_count, hub.frame_count, github.frame_count
         FROM study.sample_stratum AS github

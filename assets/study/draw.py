@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study.estimators import Sample, sample_of
+from assets.study.strata import class_of
 from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
@@ -92,6 +93,32 @@ class Draw:
     def is_quota(self) -> NDArray[np.bool_]:
         """(H,) strata whose last unit met the quota: the number walked over is random."""
         return np.asarray(np.isnan(self.rate) & (self.drawn_count < self.frame_count))
+
+    @property
+    def is_plain(self) -> NDArray[np.bool_]:
+        """(n,) members that their random number alone would have drawn.
+
+        They are the sample without what is taken whole: of a stratum and what is taken whole of
+        it, the units up to the number at which drawing ended.
+        """
+        below = {
+            int(number): 1.0 if whole else float(last)
+            for number, whole, last in zip(
+                self.number, self.drawn_count == self.frame_count, self._last(), strict=True
+            )
+            if number >= 0
+        }
+        numbers = self.members["random_number"].to_numpy()
+        strata = self.members["stratum_number"].to_pylist()
+        ends = np.array([below.get(class_of(stratum), 1.0) for stratum in strata])
+        return np.asarray(numbers <= ends)
+
+    def _last(self) -> Floats:
+        """(H,) largest random number drawn."""
+        at = np.searchsorted(self.number, self.members["stratum_number"].to_numpy())
+        last = np.zeros(self.number.size)
+        np.maximum.at(last, at, self.members["random_number"].to_numpy())
+        return last
 
     def sample(self) -> Sample:
         """The units with their weights, index-aligned with `members`; strata of one unit collapse.

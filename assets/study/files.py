@@ -4,19 +4,22 @@ Belongs here: reading frames and samples of Parquet or CSV, what a sample's file
 belong here: drawing and estimating (`draw`, `estimators`), and what is printed (the command line).
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from assets.study import certainty
 from assets.study.allocation import Allocation, allocate
-from assets.study.draw import MEMORY_MEGABYTES, OUT, Draw, Survey, draw, survey, workshop
+from assets.study.certainty import aligned
+from assets.study.draw import MEMORY_MEGABYTES, OUT, Draw, draw, survey, workshop
 from assets.study.estimators import Sample, sample_of
-from assets.study.intensity import feature_rows
-from assets.study.strata import BREAKS, CERTAIN, Strata
+from assets.study.intensity import feature_rows, unheld_tail
+from assets.study.strata import BREAKS, Strata, is_certain
 from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 OURS = ("sample_stratum", "sample_frame_count", "sample_is_quota", "sample_weight",
-        "sample_random_number", "sample_outcome")  # fmt: skip
+        "sample_random_number", "sample_outcome", "sample_is_plain",
+        "sample_certain_by")  # fmt: skip
 NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
            "UINTEGER", "UBIGINT", "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
 
@@ -40,6 +44,8 @@ class Request:
         reject: column with the reason why a row does not belong (null: it does), for a second
             phase.
         reference: a file with the column `by`, whose distribution `matched` follows.
+        take_all: column to the value from which on all are drawn; or `auto`: cut-offs from the
+            frame's own numbers, of each of its columns.
         least: drawn of each stratum that has so many.
     """
 
@@ -52,9 +58,14 @@ class Request:
     reject: str | None = None
     reference: Path | None = None
     breaks: tuple[int, ...] = BREAKS
-    take_all: Mapping[str, int] = field(default_factory=dict)
+    take_all: Mapping[str, int] | Literal["auto"] = "auto"
     least: int = 2
     memory_megabytes: int = MEMORY_MEGABYTES
+
+    @property
+    def bounds(self) -> Mapping[str, int]:
+        """The columns whose bounds were given."""
+        return {} if self.take_all == "auto" else self.take_all
 
 
 def draw_file(frame: Path, request: Request, out: Path) -> list[Row]:
@@ -69,20 +80,21 @@ def draw_file(frame: Path, request: Request, out: Path) -> list[Row]:
     with workshop(request.memory_megabytes) as connection, _told(frame):
         source = _source(frame)
         _check(connection, source, request, frame)
-        strata = Strata(request.breaks, request.take_all)
-        sql = _frame(source, request, strata)
+        strata = Strata(request.breaks, request.bounds)
+        reference = _reference(connection, request)
+        sql, certain_by = _with_cut_offs(connection, source, request, strata, reference)
         found = survey(connection, sql)
         target = allocate(
             request.allocation,
             request.size,
             found.frame_count,
             deviation=found.deviation,
-            reference=_reference(connection, request, strata, found),
-            is_take_all=found.number == CERTAIN,
+            reference=aligned(found.number, found.frame_count, reference),
+            is_take_all=is_certain(found.number),
             least=request.least,
         )
         made = draw(connection, sql, request.seed, found, target)
-        _write(connection, source, request, strata, made, out)
+        _write(connection, source, request, strata, made, certain_by, out)
     return _rows(strata, made)
 
 
@@ -124,22 +136,51 @@ def estimate_file(sample: Path, value: str, by_bootstrap: bool = False) -> list[
            "frame_count": int(table["sample_frame_count"].to_numpy()[first].sum())}  # fmt: skip
     blank = dict.fromkeys(("unweighted_value", "weighted_value", "standard_error", "low", "high",
                            "method", "reason"))  # fmt: skip
-    return [{**blank, **one} for one in feature_rows(row, drawn, values, by_bootstrap)]
+    is_plain = table["sample_is_plain"].to_numpy(zero_copy_only=False).astype(bool)
+    certain_by = json.loads(table["sample_certain_by"][0].as_py())
+    unheld = None if value in certain_by else unheld_tail(value, None)
+    found = feature_rows(row, drawn, values, is_plain, unheld, by_bootstrap)
+    return [{**blank, **one} for one in found]
 
 
-def _frame(source: str, request: Request, strata: Strata) -> str:
+def _with_cut_offs(
+    connection: "duckdb.DuckDBPyConnection",
+    source: str,
+    request: Request,
+    strata: Strata,
+    reference: Mapping[int, int] | None,
+) -> tuple[str, list[str]]:
+    """The frame with what is taken whole, and the columns whose large values all are."""
+    sql = _frame(source, request, strata, [])
+    if request.take_all != "auto":
+        return sql, []
+    kinds = _kinds(connection, source)
+    names = [name for name in kinds if name not in (request.unit, request.reject)
+             and _is_numeric(kinds[name])]  # fmt: skip
+    features = [f"feature_{at}" for at in range(len(names))]
+    sql = _frame(source, request, strata, names)
+    spread_of = features[names.index(request.feature or request.by)]
+    found = certainty.profile(connection, sql, features, spread_of)
+    counterpart = aligned(found.number, found.frame_count, reference)
+    plan = certainty.planned(request.allocation, request.least, found.frame_count, counterpart)
+    cut = certainty.cut_offs(found, request.size, plan)
+    return cut.apply(sql), names if cut.is_holding else []
+
+
+def _frame(source: str, request: Request, strata: Strata, names: Sequence[str]) -> str:
     value = _quoted(request.feature or request.by)
     reason = f"{_quoted(request.reject)}::VARCHAR" if request.reject else "CAST(NULL AS VARCHAR)"
+    features = "".join(f", {_quoted(name)}::DOUBLE AS feature_{at}"
+                       for at, name in enumerate(names))  # fmt: skip
     return (
         f"SELECT {_quoted(request.unit)}::VARCHAR AS unit_key,"
         f" {strata.sql(_quoted(request.by))} AS stratum_number, {value}::DOUBLE AS value,"
-        f" {reason} AS reason, true AS is_known FROM {source}"
+        f" {reason} AS reason, true AS is_known{features} FROM {source}"
     )
 
 
-def _reference(
-    connection: "duckdb.DuckDBPyConnection", request: Request, strata: Strata, found: Survey
-) -> "np.ndarray[Any, np.dtype[np.int64]] | None":
+def _reference(connection: "duckdb.DuckDBPyConnection", request: Request) -> dict[int, int] | None:
+    """Units of the reference population by stratum."""
     if request.allocation != "matched":
         return None
     if request.reference is None:
@@ -148,20 +189,19 @@ def _reference(
         )
     with _told(request.reference):
         source = _source(request.reference)
-        for column in (request.by, *request.take_all):
-            _check_numeric(_kinds(connection, source), column)
+        _check_numeric(_kinds(connection, source), request.by)
+        number = Strata(request.breaks).sql(_quoted(request.by))
         counted = connection.execute(
-            f"SELECT {strata.sql(_quoted(request.by))}, count(*) FROM {source} GROUP BY ALL"
+            f"SELECT {number}, count(*) FROM {source} GROUP BY ALL"
         ).fetchall()
-    counts = {int(number): int(count) for number, count in counted}
-    return np.array([counts.get(number, 0) for number in found.number.tolist()], dtype=np.int64)
+    return {int(number): int(count) for number, count in counted}
 
 
 def _check(
     connection: "duckdb.DuckDBPyConnection", source: str, request: Request, frame: Path
 ) -> None:
     kinds = _kinds(connection, source)
-    named = [request.unit, request.by, request.feature, request.reject, *request.take_all]
+    named = [request.unit, request.by, request.feature, request.reject, *request.bounds]
     missing = [name for name in named if name is not None and name not in kinds]
     if missing:
         raise PermanentFailure(
@@ -174,7 +214,7 @@ def _check(
             f"{frame} has columns that a sample adds: {', '.join(taken)}.",
             "Rename them, or draw from the frame and not from a sample.",
         )
-    for name in (request.by, request.feature, *request.take_all):
+    for name in (request.by, request.feature, *request.bounds):
         if name is not None:
             _check_numeric(kinds, name)
 
@@ -182,10 +222,14 @@ def _check(
 def _check_numeric(kinds: Mapping[str, str], name: str) -> None:
     if name not in kinds:
         raise PermanentFailure(f"There is no column {name}.", f"Columns: {', '.join(kinds)}.")
-    if kinds[name].split("(")[0] not in NUMERIC:
+    if not _is_numeric(kinds[name]):
         raise PermanentFailure(
             f"The column {name} holds {kinds[name]}, not numbers.", "Name a column of numbers."
         )
+
+
+def _is_numeric(kind: str) -> bool:
+    return kind.split("(")[0] in NUMERIC
 
 
 def _kinds(connection: "duckdb.DuckDBPyConnection", source: str) -> dict[str, str]:
@@ -199,6 +243,7 @@ def _write(
     request: Request,
     strata: Strata,
     made: Draw,
+    certain_by: Sequence[str],
     out: Path,
 ) -> None:
     """The rows drawn with all columns of theirs, in the order of strata and random numbers."""
@@ -217,6 +262,8 @@ def _write(
         "sample_weight": weight,
         "sample_random_number": made.members["random_number"],
         "sample_outcome": made.members["outcome"],
+        "sample_is_plain": made.is_plain,
+        "sample_certain_by": pa.repeat(pa.scalar(json.dumps(certain_by)), len(keys)),
     }))  # fmt: skip
     form = "(FORMAT parquet)" if out.suffix == ".parquet" else "(FORMAT csv, HEADER)"
     columns = ", ".join(f"drawn.{name}" for name in OURS)

@@ -17,7 +17,7 @@ from assets.study.draw import OUT
 from assets.study.estimators import Estimate, Floats, Sample, sample_of
 from assets.study.features import FEATURES, PLATFORM_NAMES, STUDIED, Basis, choose_basis
 from assets.study.resampling import bootstrap_mean
-from assets.study.sample import MEMBER, STRATUM
+from assets.study.sample import CUT_OFF, MEMBER, STRATUM
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration.failures import PermanentFailure
 
@@ -43,7 +43,11 @@ ESTIMATE = StudyTable(
         ("feature", "VARCHAR NOT NULL", "commits, discussions (GitHub: issues) or stars (likes)."),
         ("statistic", "VARCHAR NOT NULL", "mean, median, total or zero_share."),
         ("basis", "VARCHAR", "flow (events over the covered days) or stock (what the API says)."),
-        ("unweighted_value", "DOUBLE", "Of the sample as it is, as the published study compares."),
+        (
+            "unweighted_value",
+            "DOUBLE",
+            "Of the sample as its random numbers drew it, as the published study compares.",
+        ),
         ("weighted_value", "DOUBLE", "Estimate for all repositories of the frame that belong."),
         ("standard_error", "DOUBLE", "Of the weighted value, under the design; 0: a census."),
         ("low", "DOUBLE", "Lower end of the interval of 95 % around the weighted value."),
@@ -74,7 +78,8 @@ def estimate_intensity(warehouse_path: Path, study: "StudySettings") -> list[Row
                 strata = _strata(connection, study.name, design, platform)
                 drawn = _units(connection, study.name, design, platform)
                 which = {"study": study.name, "design": design, "platform": platform}
-                rows += _platform_rows(which, bases[platform], strata, drawn)
+                tails = _tails(connection, which) if study.sample.take_all == "auto" else None
+                rows += _platform_rows(which, bases[platform], strata, drawn, tails)
     replace_study(warehouse_path, study.name, [(ESTIMATE, table_of(ESTIMATE, rows))])
     return rows
 
@@ -112,7 +117,9 @@ def _platform_rows(
     bases: Mapping[str, Basis | None],
     strata: "pa.Table",
     drawn: "pa.Table",
+    tails: Mapping[str, bool] | None,
 ) -> list[Row]:
+    """Rows of one sample; `tails` says of which columns the large are taken whole, and enough."""
     frame_count = int(sum(strata["frame_count"].to_pylist()))
     left_out = sum(row["frame_count"] for row in strata.to_pylist() if not row["drawn_count"])
     rows = []
@@ -123,10 +130,21 @@ def _platform_rows(
             reason = f"{PLATFORM_NAMES[which['platform']]}: {feature} unknown for all repositories"
             rows += _unmeasured(row, reason, drawn)
             continue
-        values = drawn[f"{feature}_{bases[feature]}"].to_numpy(zero_copy_only=False)
-        found = feature_rows(row, _sample(strata, drawn), values.astype(np.float64))
+        found = _feature_rows(row, strata, drawn, tails)
         rows += [{**one, "reason": _told(one["reason"], left_out)} for one in found]
     return rows
+
+
+def _feature_rows(
+    row: Row, strata: "pa.Table", drawn: "pa.Table", tails: Mapping[str, bool] | None
+) -> list[Row]:
+    feature, basis = row["feature"], row["basis"]
+    values = drawn[f"{feature}_{basis}"].to_numpy(zero_copy_only=False).astype(np.float64)
+    is_plain = drawn["is_plain"].to_numpy(zero_copy_only=False).astype(bool)
+    unheld = None
+    if tails is not None:
+        unheld = unheld_tail(feature, tails.get(FEATURES[feature][basis]))
+    return feature_rows(row, _sample(strata, drawn), values, is_plain, unheld)
 
 
 def _told(reason: str | None, left_out: int) -> str | None:
@@ -135,12 +153,36 @@ def _told(reason: str | None, left_out: int) -> str | None:
     return _both(reason, text if left_out else None)
 
 
-def feature_rows(row: Row, sample: Sample, values: Floats, by_bootstrap: bool = False) -> list[Row]:
+def unheld_tail(feature: str, is_holding: bool | None) -> str | None:
+    """What is not known of a feature's tail, as the interval cannot tell it.
+
+    Args:
+        is_holding: whether what is taken whole makes intervals hold; None: the frame does not know
+            the feature of all.
+    """
+    if is_holding:
+        return None
+    why = ("the frame does not know it of all" if is_holding is None
+           else "they would be more than half of the sample")  # fmt: skip
+    return (f"large {feature} could not all be taken whole, as {why}: the interval says nothing of"
+            " large ones that were not drawn, and may be much too narrow")  # fmt: skip
+
+
+def feature_rows(
+    row: Row,
+    sample: Sample,
+    values: Floats,
+    is_plain: NDArray[np.bool_] | None = None,
+    unheld: str | None = None,
+    by_bootstrap: bool = False,
+) -> list[Row]:
     """Every statistic of one feature.
 
     Args:
         row: what all rows have in common.
         values: (n,) of the units of the sample; NaN where not known.
+        is_plain: (n,) the units that unweighted figures are of; by default all.
+        unheld: what is to be told of the feature's tail where not all were drawn.
         by_bootstrap: whether the interval of the mean is the studentised bootstrap's.
     """
     known = np.isfinite(values)
@@ -154,10 +196,9 @@ def feature_rows(row: Row, sample: Sample, values: Floats, by_bootstrap: bool = 
                 for one in STATISTICS]  # fmt: skip
     lacking = max(0.0, 1 - covered / whole)
     limits = _limits(sample.count - told.count, lacking)
-    tail = _tail(told, values)
-    plain = values[told.is_in]
-    unweighted = {"mean": plain.mean(), "median": np.median(plain), "total": plain.sum(),
-                  "zero_share": (plain == 0).mean()}  # fmt: skip
+    tail = _both(_tail(told, values), unheld if (told.weight > 1).any() else None)
+    plain = told.is_in if is_plain is None else told.is_in & is_plain[known | ~sample.is_in]
+    unweighted = _unweighted(values[plain])
     rows = []
     for statistic in STATISTICS:
         if statistic == "total" and lacking > 1e-9:
@@ -168,12 +209,19 @@ def feature_rows(row: Row, sample: Sample, values: Floats, by_bootstrap: bool = 
         found = _estimated(statistic, told, np.where(told.is_in, values, 0.0), by_bootstrap)
         rows.append({
             **row, **counts, "statistic": statistic,
-            "unweighted_value": float(unweighted[statistic]), "weighted_value": found.value,
+            "unweighted_value": unweighted[statistic], "weighted_value": found.value,
             "standard_error": found.standard_error, "low": found.low, "high": found.high,
             "method": found.method, "status": "measured",
             "reason": _both(limits, tail if statistic in ("mean", "total") else None),
         })  # fmt: skip
     return rows
+
+
+def _unweighted(values: Floats) -> dict[str, float | None]:
+    if not values.size:
+        return dict.fromkeys(STATISTICS)
+    return {"mean": float(values.mean()), "median": float(np.median(values)),
+            "total": float(values.sum()), "zero_share": float((values == 0).mean())}  # fmt: skip
 
 
 def _tail(sample: Sample, values: Floats) -> str | None:
@@ -261,6 +309,16 @@ def _strata(
     )
 
 
+def _tails(connection: "duckdb.DuckDBPyConnection", which: Row) -> dict[str, bool]:
+    """Columns of which the large are taken whole, and whether that is enough."""
+    found = connection.execute(
+        f"SELECT DISTINCT column_name, is_holding FROM {CUT_OFF.name}"
+        " WHERE study = $study AND design = $design AND platform = $platform",
+        which,
+    ).fetchall()
+    return {str(column): bool(is_holding) for column, is_holding in found}
+
+
 def _units(
     connection: "duckdb.DuckDBPyConnection", study: str, design: str, platform: str
 ) -> "pa.Table":
@@ -271,7 +329,7 @@ def _units(
     )
     return _selected(
         connection,
-        f"SELECT stratum, outcome, weight, {columns} FROM {MEMBER.name} AS member"
+        f"SELECT stratum, outcome, weight, is_plain, {columns} FROM {MEMBER.name} AS member"
         " LEFT JOIN marts.mart_repository_activity AS activity USING (repository_key)"
         f" {_where(study, design, platform, 'member.')} ORDER BY stratum, place",
     )

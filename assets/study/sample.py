@@ -12,7 +12,7 @@ leave it either.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study.allocation import Allocation, allocate, least_size
+from assets.study.certainty import CutOffs, Profile, aligned, cut_offs, planned, profile
 from assets.study.draw import OUT, Draw, Survey, draw, survey, workshop
 from assets.study.features import FEATURES, PLATFORMS, STUDIED, choose_basis
-from assets.study.strata import CERTAIN, Strata
+from assets.study.strata import Strata, class_of, is_certain
 from assets.study.tables import StudyTable, attached, replace_study, table_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 GITHUB, HUB = PLATFORMS
 ACTIVITY = "warehouse.marts.mart_repository_activity"
 # Another way of drawing makes samples that were kept untrue.
-VERSION = 1
+VERSION = 2
 # Sizes known for nearly all divide a frame; known for some, they would divide it by who was asked.
 NEARLY_ALL = 0.99
 Row = dict[str, Any]
@@ -56,7 +57,7 @@ STRATUM = StudyTable(
     (
         *_WHICH,
         ("stratum", "VARCHAR NOT NULL", "Class of stars or likes, with the quarter if matched."),
-        ("stratum_number", "BIGINT NOT NULL", "Its order; -1 is what is taken whole by value."),
+        ("stratum_number", "BIGINT NOT NULL", "Its order; below 0 is what is taken whole."),
         ("size_basis", "VARCHAR NOT NULL", "flow or stock: which stars or likes make the class."),
         ("is_take_all", "BOOLEAN NOT NULL", "Whether all of it is drawn by design."),
         ("frame_count", "BIGINT NOT NULL", "Repositories of the frame (N_h)."),
@@ -84,6 +85,28 @@ MEMBER = StudyTable(
         ("outcome", "VARCHAR NOT NULL", "accepted, believed (not asked about yet) or rejected."),
         ("reason", "VARCHAR", "Why rejected: created_before_start, gone or fork."),
         ("weight", "DOUBLE", "Repositories of the frame that it stands for; null: rejected."),
+        (
+            "is_plain",
+            "BOOLEAN NOT NULL",
+            "Whether its random number alone would have drawn it: the sample without what is taken"
+            " whole, which is what unweighted figures are of.",
+        ),
+    ),
+)
+CUT_OFF = StudyTable(
+    "study.sample_cut_off",
+    "One row per study, design, platform, stratum and column whose large values are taken whole.",
+    (
+        *_WHICH,
+        ("stratum", "VARCHAR NOT NULL", "Class of stars or likes, with the quarter if matched."),
+        ("column_name", "VARCHAR NOT NULL", "Column of mart_repository_activity."),
+        ("from_value", "DOUBLE", "Value from which on all are taken; null: none is."),
+        (
+            "tail_bound",
+            "DOUBLE NOT NULL",
+            "How much of the standard error a repository left to chance can carry at most.",
+        ),
+        ("is_holding", "BOOLEAN NOT NULL", "Whether intervals hold as stated under this bound."),
     ),
 )
 INPUT = StudyTable(
@@ -114,11 +137,32 @@ class Drawn:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A platform's frame as SQL, and by what it is divided."""
+    """A platform's frame as SQL, by what it is divided, and what it knows.
+
+    Attributes:
+        count: units by stratum, what is taken whole counted where it came from.
+        found: the survey, where nothing is to be taken whole by the frame's own numbers.
+        tails: the features that are known, where that is so.
+    """
 
     sql: str
     size_basis: str
     strata: Strata
+    count: dict[int, int]
+    found: Survey | None
+    tails: Profile | None
+
+
+@dataclass(frozen=True)
+class _Design:
+    """One design on one platform, ready to be drawn."""
+
+    which: Row
+    frame: _Frame
+    sql: str
+    found: Survey
+    cut: CutOffs | None
+    target: Ints
 
 
 def draw_samples(warehouse_path: Path, study: "StudySettings") -> Drawn:
@@ -132,50 +176,93 @@ def draw_samples(warehouse_path: Path, study: "StudySettings") -> Drawn:
     """
     settings = study.sample
     strata: list[Row] = []
+    cuts: list[Row] = []
     members: list[pa.Table] = []
-    inputs: list[Row] = []
     with (
         workshop(settings.memory_megabytes, warehouse_path.parent) as connection,
         attached(connection, warehouse_path),
     ):
-        surveys = dict(_surveys(connection, study))
+        designs = list(_designs(connection, study))
         inputs = [
-            {"study": study.name, "design": design, "platform": platform, "seed": study.seed,
-             "input_hash": _input_hash(study, design, surveys, platform)}
-            for design in settings.designs
-            for platform in PLATFORMS
-        ]  # fmt: skip
+            {**design.which, "seed": study.seed, "input_hash": _input_hash(study, design)}
+            for design in designs
+        ]
         if _kept(connection, INPUT, study.name, inputs):
             return Drawn(_rows(connection, STRATUM, study.name), True,
                          _count(connection, MEMBER, study.name))  # fmt: skip
-        for design in settings.designs:
-            for platform in PLATFORMS:
-                frame, found = surveys[platform, _by_quarter(settings, design)]
-                reference = surveys[HUB, _by_quarter(settings, design)][1]
-                target = _target(settings, design, found, reference)
-                rates = _rates(connection, study, design, platform)
-                made = draw(connection, frame.sql, study.seed, found, target, rates)
-                which = {"study": study.name, "design": design, "platform": platform}
-                strata += _stratum_rows(which, frame, made)
-                members.append(_member_table(which, frame, made))
+        for design in designs:
+            rates = _rates(connection, study, design.which)
+            made = draw(connection, design.sql, study.seed, design.found, design.target, rates)
+            strata += _stratum_rows(design, made)
+            cuts += _cut_rows(design)
+            members.append(_member_table(design, made))
     replace_study(
         warehouse_path,
         study.name,
         [(STRATUM, table_of(STRATUM, strata)), (MEMBER, _joined(members)),
-         (INPUT, table_of(INPUT, inputs))],
+         (CUT_OFF, table_of(CUT_OFF, cuts)), (INPUT, table_of(INPUT, inputs))],
     )  # fmt: skip
     return Drawn(strata, False, sum(table.num_rows for table in members))
 
 
-def _surveys(
-    connection: "duckdb.DuckDBPyConnection", study: "StudySettings"
-) -> Iterator[tuple[tuple[str, bool], tuple[_Frame, Survey]]]:
-    """Frame and survey of each platform, by class, and by quarter where a design wants it."""
-    forms = {_by_quarter(study.sample, design) for design in study.sample.designs}
-    for platform in PLATFORMS:
-        for by_quarter in sorted(forms):
-            frame = _frame(connection, study.sample, platform, by_quarter)
-            yield (platform, by_quarter), (frame, survey(connection, frame.sql))
+def _designs(connection: "duckdb.DuckDBPyConnection", study: "StudySettings") -> Iterator[_Design]:
+    """Every design on every platform."""
+    settings = study.sample
+    forms = {_by_quarter(settings, design) for design in settings.designs}
+    frames = {
+        (platform, by_quarter): _frame(connection, settings, platform, by_quarter)
+        for platform in PLATFORMS
+        for by_quarter in sorted(forms)
+    }
+    for design in settings.designs:
+        for platform in PLATFORMS:
+            by_quarter = _by_quarter(settings, design)
+            which = {"study": study.name, "design": design, "platform": platform}
+            frame, hub = frames[platform, by_quarter], frames[HUB, by_quarter]
+            yield _designed(connection, settings, design, which, frame, hub)
+
+
+def _designed(
+    connection: "duckdb.DuckDBPyConnection",
+    settings: "SampleSettings",
+    design: Allocation,
+    which: Row,
+    frame: _Frame,
+    hub: _Frame,
+) -> _Design:
+    """How many are drawn of each stratum, and what is taken whole before."""
+    counterpart = hub.count if design == "matched" else None
+    size = settings.size
+    if size is None or design == "paper":
+        # Where nothing is known of the Hub there is nothing to be as large as.
+        size = sum(hub.count.values()) or sum(frame.count.values())
+    sql, cut, found = frame.sql, None, frame.found
+    if found is None:
+        assert frame.tails is not None
+        reference = aligned(frame.tails.number, frame.tails.frame_count, counterpart)
+        needed = least_size(design, frame.tails.frame_count, reference=reference,
+                            least=settings.least)  # fmt: skip
+        cut = cut_offs(
+            frame.tails,
+            max(size, needed),
+            planned(design, settings.least, frame.tails.frame_count, reference),
+        )
+        sql = cut.apply(frame.sql)
+        found = survey(connection, sql)
+    reference = aligned(found.number, found.frame_count, counterpart)
+    whole = is_certain(found.number)
+    needed = least_size(design, found.frame_count, reference=reference, is_take_all=whole,
+                        least=settings.least)  # fmt: skip
+    target = allocate(
+        design,
+        max(size, needed),
+        found.frame_count,
+        deviation=found.deviation,
+        reference=reference,
+        is_take_all=whole,
+        least=settings.least,
+    )
+    return _Design(which, frame, sql, found, cut, target)
 
 
 def _frame(
@@ -185,7 +272,9 @@ def _frame(
     by_quarter: bool,
 ) -> _Frame:
     start = f"TIMESTAMP '{settings.frame_start.isoformat()}'"
-    strata = Strata(tuple(settings.breaks), settings.take_all, by_quarter)
+    is_auto = settings.take_all == "auto"
+    bounds = {} if settings.take_all == "auto" else settings.take_all
+    strata = Strata(tuple(settings.breaks), bounds, by_quarter)
     basis = _size_basis(connection, platform)
     known = "created_at_basis <> 'first_seen'"
     reasons = {
@@ -196,17 +285,47 @@ def _frame(
     cases = " ".join(f"WHEN {reasons[name][0]} THEN '{reasons[name][1]}'"
                      for name in reasons if name in settings.reject)  # fmt: skip
     value = _feature_column(connection, platform, settings.feature)
+    features = _known_columns(connection, platform) if is_auto else []
+    listed = ", ".join(dict.fromkeys([*features, value]))
     sql = f"""
         SELECT
             repository_key AS unit_key,
             {strata.sql(f"star_{basis}_count")} AS stratum_number,
             {value} AS value,
             {f"CASE {cases} END" if cases else "CAST(NULL AS VARCHAR)"} AS reason,
-            {known} AS is_known
+            {known} AS is_known,
+            {listed}
         FROM {ACTIVITY}
         WHERE platform = '{platform}' AND {STUDIED} AND first_seen_at >= {start}
     """
-    return _Frame(sql, basis, strata)
+    if not is_auto:
+        found = survey(connection, sql)
+        counts = zip(found.number.tolist(), found.frame_count.tolist(), strict=True)
+        return _Frame(sql, basis, strata, _by_class(counts), found, None)
+    tails = profile(connection, sql, features, value)
+    counts = zip(tails.number.tolist(), tails.frame_count.tolist(), strict=True)
+    return _Frame(sql, basis, strata, _by_class(counts), None, tails)
+
+
+def _by_class(counts: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Units by stratum, with what is taken whole of it."""
+    found: dict[int, int] = {}
+    for number, count in counts:
+        found[class_of(number)] = found.get(class_of(number), 0) + count
+    return found
+
+
+def _known_columns(connection: "duckdb.DuckDBPyConnection", platform: str) -> list[str]:
+    """Columns of features that nearly all of the frame have.
+
+    Known of those only whom somebody asked about, a value would take whole who was asked.
+    """
+    total, known = 0, {}
+    for feature, columns in FEATURES.items():
+        total, known[columns["stock"]], known[columns["flow"]] = _known(
+            connection, platform, feature
+        )
+    return [column for column, count in known.items() if 0 < count >= NEARLY_ALL * total]
 
 
 def _size_basis(connection: "duckdb.DuckDBPyConnection", platform: str) -> str:
@@ -237,40 +356,8 @@ def _by_quarter(settings: "SampleSettings", design: str) -> bool:
     return design == "matched" and settings.match_quarter
 
 
-def _target(
-    settings: "SampleSettings",
-    design: Allocation,
-    found: Survey,
-    reference: Survey,
-) -> Ints:
-    """Repositories wanted of each stratum: the configured size, or the least a design needs."""
-    size = settings.size
-    if size is None or design == "paper":
-        # Where nothing is known of the Hub there is nothing to be as large as.
-        size = int(reference.frame_count.sum()) or int(found.frame_count.sum())
-    model = _aligned(found, reference) if design == "matched" else None
-    whole = found.number == CERTAIN
-    needed = least_size(design, found.frame_count, reference=model, is_take_all=whole,
-                        least=settings.least)  # fmt: skip
-    return allocate(
-        design,
-        max(size, needed),
-        found.frame_count,
-        deviation=found.deviation,
-        reference=model,
-        is_take_all=whole,
-        least=settings.least,
-    )
-
-
-def _aligned(found: Survey, reference: Survey) -> Ints:
-    """Units of the reference in each stratum of the frame."""
-    counts = dict(zip(reference.number.tolist(), reference.frame_count.tolist(), strict=True))
-    return np.array([counts.get(number, 0) for number in found.number.tolist()], dtype=np.int64)
-
-
 def _rates(
-    connection: "duckdb.DuckDBPyConnection", study: "StudySettings", design: str, platform: str
+    connection: "duckdb.DuckDBPyConnection", study: "StudySettings", which: Row
 ) -> dict[int, float] | None:
     """Rates at which the design was drawn before, where rates are what is kept."""
     if study.sample.selection == "fixed":
@@ -280,22 +367,15 @@ def _rates(
     rows = connection.execute(
         f"SELECT stratum_number, sampling_rate FROM warehouse.{STRATUM.name} WHERE study = $study"
         " AND design = $design AND platform = $platform AND sampling_rate IS NOT NULL",
-        {"study": study.name, "design": design, "platform": platform},
+        which,
     ).fetchall()
     return {int(number): float(rate) for number, rate in rows}
 
 
-def _input_hash(
-    study: "StudySettings",
-    design: str,
-    surveys: Mapping[tuple[str, bool], tuple[_Frame, Survey]],
-    platform: str,
-) -> str:
-    by_quarter = _by_quarter(study.sample, design)
-    frame, found = surveys[platform, by_quarter]
+def _input_hash(study: "StudySettings", design: _Design) -> str:
     settings = study.sample.model_dump(mode="json", exclude={"designs", "memory_megabytes"})
-    parts = [VERSION, study.seed, settings, frame.sql, found.digest,
-             surveys[HUB, by_quarter][1].digest]  # fmt: skip
+    parts = [VERSION, study.seed, settings, design.sql, design.found.digest,
+             design.target.tolist()]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -303,7 +383,7 @@ def _kept(
     connection: "duckdb.DuckDBPyConnection", table: StudyTable, study: str, rows: list[Row]
 ) -> bool:
     """Whether the table has exactly these rows of the study."""
-    if not all(_is_there(connection, one) for one in (STRATUM, MEMBER, table)):
+    if not all(_is_there(connection, one) for one in (STRATUM, MEMBER, CUT_OFF, table)):
         return False
     kept = {tuple(row.items()) for row in _rows(connection, table, study)}
     return kept == {tuple((name, row[name]) for name in table.column_names) for row in rows}
@@ -334,7 +414,7 @@ def _count(connection: "duckdb.DuckDBPyConnection", table: StudyTable, study: st
     return int(found[0][0])
 
 
-def _stratum_rows(which: Row, frame: _Frame, made: Draw) -> list[Row]:
+def _stratum_rows(design: _Design, made: Draw) -> list[Row]:
     sample = made.sample()
     strata = made.members["stratum_number"].to_numpy()
     numbers = made.members["random_number"].to_numpy()
@@ -344,11 +424,11 @@ def _stratum_rows(which: Row, frame: _Frame, made: Draw) -> list[Row]:
         weights = sample.weight[here]
         count = int(made.drawn_count[at] - made.rejected_count[at])
         rows.append({
-            **which,
-            "stratum": frame.strata.label(number),
+            **design.which,
+            "stratum": design.frame.strata.label(number),
             "stratum_number": number,
-            "size_basis": frame.size_basis,
-            "is_take_all": number == CERTAIN,
+            "size_basis": design.frame.size_basis,
+            "is_take_all": number < 0,
             "frame_count": int(made.frame_count[at]),
             "target_count": int(made.target_count[at]),
             "drawn_count": int(made.drawn_count[at]),
@@ -363,15 +443,29 @@ def _stratum_rows(which: Row, frame: _Frame, made: Draw) -> list[Row]:
     return rows
 
 
-def _member_table(which: Row, frame: _Frame, made: Draw) -> "pa.Table":
+def _cut_rows(design: _Design) -> list[Row]:
+    """Where each column's values begin to be taken whole; none where nobody looked for it."""
+    cut, label = design.cut, design.frame.strata.label
+    if cut is None:
+        return []
+    return [
+        {**design.which, "stratum": label(number), "column_name": name,
+         "from_value": cut.value(feature, at), "tail_bound": cut.tail_bound,
+         "is_holding": cut.is_holding}
+        for feature, name in enumerate(cut.names)
+        for at, number in enumerate(cut.number.tolist())
+    ]  # fmt: skip
+
+
+def _member_table(design: _Design, made: Draw) -> "pa.Table":
     import pyarrow as pa
 
     members, count = made.members, made.members.num_rows
-    labels = {number: frame.strata.label(number) for number in made.number.tolist()}
+    labels = {number: design.frame.strata.label(number) for number in made.number.tolist()}
     outcome = members["outcome"].to_pylist()
     weight = made.sample().weight if count else np.empty(0)
     columns: dict[str, Any] = {name: pa.repeat(pa.scalar(text), count)
-                               for name, text in which.items()}  # fmt: skip
+                               for name, text in design.which.items()}  # fmt: skip
     return pa.table({
         **columns,
         "repository_key": members["unit_key"],
@@ -383,6 +477,7 @@ def _member_table(which: Row, frame: _Frame, made: Draw) -> "pa.Table":
         "outcome": members["outcome"],
         "reason": members["reason"],
         "weight": pa.array(weight, pa.float64(), mask=np.array([o == OUT for o in outcome], bool)),
+        "is_plain": made.is_plain,
     })  # fmt: skip
 
 

@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orchestration.failures import PermanentFailure
 
 # Two classes to a factor of ten, beginning with none, one, few.
@@ -21,7 +24,7 @@ BREAKS = (0, 1, 2, 4, 10, 32, 100, 316, 1000, 3162, 10000)
 # a thousand quarters.
 QUARTERS = 1000
 FIRST_YEAR = 2007
-CERTAIN, UNKNOWN = -1, 900
+UNKNOWN = 900
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,27 @@ class Strata:
         Args:
             size: an SQL expression, quoted where it needs to be; likewise `created_at`.
         """
-        cases = [f"WHEN {_quoted(column)} >= {bound} THEN {CERTAIN}"
-                 for column, bound in self.take_all.items()]  # fmt: skip
+        large = " OR ".join(f"{_quoted(column)} >= {bound}"
+                            for column, bound in self.take_all.items())  # fmt: skip
+        number = self._number_sql(size, created_at)
+        return f"CASE WHEN {large} THEN {certain(number)} ELSE {number} END" if large else number
+
+    def _number_sql(self, size: str, created_at: str) -> str:
         quarter = (
             f" + coalesce((year({created_at}) - {FIRST_YEAR}) * 4 + quarter({created_at}), 0)"
             if self.by_quarter
             else ""
         )
-        cases.append(f"WHEN {size} IS NULL THEN {UNKNOWN * QUARTERS}{quarter}")
+        cases = [f"WHEN {size} IS NULL THEN {UNKNOWN * QUARTERS}{quarter}"]
         cases += [f"WHEN {size} < {upper} THEN {number * QUARTERS}{quarter}"
                   for number, upper in enumerate(self.breaks[1:])]  # fmt: skip
         last = (len(self.breaks) - 1) * QUARTERS
         return f"CASE {' '.join(cases)} ELSE {last}{quarter} END"
 
     def label(self, number: int) -> str:
-        """What the stratum is called: `4-9`, `10000 or more 2021Q3`, `taken whole`."""
-        if number == CERTAIN:
-            return "taken whole"
+        """What the stratum is called: `4-9`, `10000 or more 2021Q3`, `4-9, taken whole`."""
+        if number < 0:
+            return f"{self.label(class_of(number))}, taken whole"
         size, quarter = divmod(number, QUARTERS)
         text = "unknown" if size == UNKNOWN else self._class(size)
         if not self.by_quarter:
@@ -92,6 +99,21 @@ class Strata:
             return f"{low} or more"
         high = self.breaks[number + 1] - 1
         return str(low) if high == low else f"{low}-{high}"
+
+
+def certain(number: str) -> str:
+    """The number of the stratum with what is taken whole of a stratum, as SQL: below zero."""
+    return f"-1 - ({number})"
+
+
+def is_certain(number: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which strata are taken whole."""
+    return np.asarray(number < 0)
+
+
+def class_of(number: int) -> int:
+    """The stratum that a unit would be in if nothing were taken whole."""
+    return -1 - number if number < 0 else number
 
 
 def wrong_breaks(breaks: Sequence[int]) -> str | None:
