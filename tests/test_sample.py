@@ -412,6 +412,10 @@ def test_strata_taken_whole_are_certain() -> None:
         ("breaks = [0, 5, 5]", "study.sample.breaks", "ascend"),
         ("brek = [0]", "study.sample.brek", "Did you mean breaks"),
         ("take_all = {stars = 1}", "study.sample.take_all", "stars is none of"),
+        ("take_all = {push_flow_count = 0}", "study.sample.take_all", "no whole number from 1"),
+        ("take_all = {push_flow_count = true}", "study.sample.take_all", "no whole number from 1"),
+        ("take_all = 'all'", "study.sample.take_all", 'give "auto", or columns'),
+        ("take_all = 5", "study.sample.take_all", 'give "auto", or columns'),
         ("designs = ['best']", "study.sample.designs.0", "'neyman'"),
         ("designs = ['paper', 'paper']", "study.sample.designs", "once"),
         ("designs = []", "study.sample.designs", "at least 1"),
@@ -439,6 +443,10 @@ def test_settings_of_the_sample_come_from_variables_too(
     for variable in [one for one in os.environ if one.upper().startswith("OSMOSCOPE_")]:
         monkeypatch.delenv(variable)
     assert Settings.load().study.sample.frame_start == date(2016, 1, 1)
+    assert Settings.load().study.sample.take_all == "auto"
+    for text, told in (("{}", {}), ('"auto"', "auto")):
+        monkeypatch.setenv("OSMOSCOPE_STUDY__SAMPLE__TAKE_ALL", text)
+        assert Settings.load().study.sample.take_all == told
     monkeypatch.setenv("OSMOSCOPE_STUDY__SAMPLE__SIZE", "77")
     monkeypatch.setenv("OSMOSCOPE_STUDY__SAMPLE__TAKE_ALL", '{"push_flow_count": 500}')
     found = Settings.load().study.sample

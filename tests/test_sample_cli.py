@@ -66,6 +66,25 @@ def test_draw_and_estimate_as_a_script_would(frame: Path, tmp_path: Path) -> Non
     assert found["stars", "mean"]["unweighted_value"] > found["stars", "mean"]["weighted_value"]
 
 
+def test_what_is_taken_whole_is_chosen_on_the_command_line(frame: Path, tmp_path: Path) -> None:
+    whole: dict[str, int] = {}
+    told: dict[str, Any] = {}
+    for text in ("auto", "none", "commits=60"):
+        done = run("sample", "draw", frame, "--id", "name", "--by", "stars", "--size", 500, "--out",
+                   "s.parquet", "--take-all", text, "--json", folder=tmp_path)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        rows = json.loads(done.stdout)["strata"]
+        whole[text] = sum(row["frame_count"] for row in rows if "taken whole" in row["stratum"])
+        (found,) = [row for row in estimate_file(tmp_path / "s.parquet", "stars")
+                    if row["statistic"] == "mean"]  # fmt: skip
+        told[text] = found["reason"] or ""
+    commits = pq.read_table(frame)["commits"].to_numpy()
+    assert whole == {"auto": whole["auto"], "none": 0, "commits=60": int((commits >= 60).sum())}
+    assert whole["auto"] > 0
+    # Where the frame's own numbers were not asked, nobody knows what is missing of the tail.
+    assert ["may be much too narrow" in told[text] for text in whole] == [False, True, True]
+
+
 def test_what_people_see(frame: Path, tmp_path: Path) -> None:
     arguments = ("--id", "name", "--by", "stars", "--size", 60, "--out", "s.csv")
     done = run("sample", "draw", frame, *arguments, folder=tmp_path)
@@ -90,6 +109,8 @@ def test_what_people_see(frame: Path, tmp_path: Path) -> None:
         (("--by", "stars", "--breaks", "1,2"), 2, "begins with 0"),
         (("--by", "stars", "--breaks", "a"), 2, "no list of numbers"),
         (("--by", "stars", "--take-all", "stars"), 2, "not COLUMN=NUMBER"),
+        (("--by", "stars", "--take-all", "auto", "--take-all", "stars=5"), 2, "or auto, or none"),
+        (("--by", "stars", "--take-all", "size=5"), 3, "lacks the columns size"),
         (("--by", "stars", "--allocation", "matched"), 3, "reference population"),
         (("--by", "stars", "--least", 1000), 3, "too small for 11 strata"),
     ],

@@ -310,6 +310,76 @@ def test_a_census_is_the_truth_and_a_sample_near_it(
     assert stars_row["unweighted_value"] > 1.5 * stars_row["weighted_value"]
 
 
+def test_what_is_taken_whole_is_kept_with_its_bounds(made: Path) -> None:
+    """Only by columns that the frame knows of all: stars of GitHub only as the archive saw them."""
+    rows = ask(made, """
+        SELECT cut.platform, cut.column_name, cut.is_holding, count(cut.from_value),
+            bool_and(cut.tail_bound > 0)
+        FROM study.sample_cut_off AS cut WHERE design = 'proportional' GROUP BY ALL ORDER BY ALL
+    """)  # fmt: skip
+    assert [row[:3] for row in rows if row[0] == "github"] == [
+        ("github", name, True)
+        for name in ("commit_flow_count", "issue_flow_count", "star_flow_count")
+    ]
+    assert {row[1] for row in rows if row[0] == "huggingface"} == {
+        "discussion_stock_count", "star_stock_count",
+    }  # fmt: skip
+    assert sum(row[3] for row in rows) > 0 and all(row[4] for row in rows)
+    # Whoever is at or above a cut-off of the own stratum is taken whole, and nobody else.
+    wrong = ask(made, """
+        SELECT member.repository_key
+        FROM study.sample_member AS member
+        INNER JOIN marts.mart_repository_activity AS activity USING (repository_key)
+        INNER JOIN study.sample_cut_off AS cut
+            ON cut.design = member.design AND cut.platform = member.platform
+            AND cut.stratum = replace(member.stratum, ', taken whole', '')
+        GROUP BY member.design, member.stratum, member.repository_key
+        HAVING (member.stratum LIKE '%taken whole') <> bool_or(coalesce(
+            CASE cut.column_name
+                WHEN 'commit_flow_count' THEN commit_flow_count
+                WHEN 'issue_flow_count' THEN issue_flow_count
+                WHEN 'star_flow_count' THEN star_flow_count
+                WHEN 'discussion_stock_count' THEN discussion_stock_count
+                WHEN 'star_stock_count' THEN star_stock_count
+            END >= cut.from_value - 1e-6, false))
+    """)  # fmt: skip
+    assert wrong == []
+    whole = ask(made, """
+        SELECT bool_and(sample_member.weight = 1), count(*) FILTER (NOT is_plain), count(*)
+        FROM study.sample_member INNER JOIN study.sample_stratum
+            USING (study, design, platform, stratum)
+        WHERE is_take_all AND outcome <> 'rejected'
+    """)[0]  # fmt: skip
+    assert whole[0] and 0 < whole[1] < whole[2]
+    assert ask(made, "SELECT count(*) FROM study.sample_member INNER JOIN study.sample_stratum"
+               " USING (study, design, platform, stratum)"
+               " WHERE NOT is_take_all AND NOT is_plain") == [(0,)]  # fmt: skip
+
+
+def test_what_the_frame_does_not_know_of_all_is_told(warehouse: Path) -> None:
+    """Where the API answered for most, stars are compared as stocks, but the frame has flows."""
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("""
+            UPDATE marts.mart_repository_activity SET star_stock_count = star_flow_count
+            WHERE platform = 'github' AND hash(repository_key) % 100 > 4
+        """)
+    settings = study(designs=["proportional"], size=600)
+    sample.draw_samples(warehouse, settings)
+    found = {(row["feature"], row["statistic"]): row
+             for row in intensity.estimate_intensity(warehouse, settings)
+             if row["platform"] == "github"}  # fmt: skip
+    assert found["stars", "mean"]["basis"] == "stock"
+    assert "the frame does not know it of all" in found["stars", "mean"]["reason"]
+    assert "too narrow" in found["stars", "total"]["reason"]
+    assert "too narrow" not in (found["stars", "median"]["reason"] or "")
+    assert "too narrow" not in (found["commits", "mean"]["reason"] or "")
+    nothing = study(designs=["proportional"], size=600, take_all={})
+    sample.draw_samples(warehouse, nothing)
+    rows = intensity.estimate_intensity(warehouse, nothing)
+    assert not any("could not all be taken whole" in (row["reason"] or "") for row in rows)
+    assert ask(warehouse, "SELECT count(*) FROM study.sample_cut_off") == [(0,)]
+
+
 def test_unknown_values_are_told_and_leave_a_census_uncertain(
     estimated: dict[tuple[str, ...], Row],
 ) -> None:
