@@ -356,6 +356,22 @@ def test_what_is_taken_whole_is_kept_with_its_bounds(made: Path) -> None:
                " WHERE NOT is_take_all AND NOT is_plain") == [(0,)]  # fmt: skip
 
 
+@pytest.mark.parametrize(("size", "is_bounded"), [(1, False), (90, True)])
+def test_a_sample_too_small_for_its_tails_says_so(
+    warehouse: Path, size: int, is_bounded: bool
+) -> None:
+    settings = study(designs=["proportional"], size=size)
+    sample.draw_samples(warehouse, settings)
+    told = ask(warehouse, "SELECT bool_or(is_holding), count(tail_bound) > 0, count(from_value) > 0"
+               " FROM study.sample_cut_off WHERE platform = 'github'")[0]  # fmt: skip
+    assert told == (False, is_bounded, is_bounded)
+    reasons = {row["statistic"]: row["reason"] or ""
+               for row in intensity.estimate_intensity(warehouse, settings)
+               if row["platform"] == "github" and row["feature"] == "commits"}  # fmt: skip
+    assert "more than half of the sample" in reasons["mean"]
+    assert "more than half" in reasons["total"] and "more than half" not in reasons["median"]
+
+
 def test_what_the_frame_does_not_know_of_all_is_told(warehouse: Path) -> None:
     """Where the API answered for most, stars are compared as stocks, but the frame has flows."""
     with duckdb.connect(str(warehouse)) as connection:

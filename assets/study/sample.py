@@ -12,6 +12,7 @@ leave it either.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,9 @@ CUT_OFF = StudyTable(
         ("from_value", "DOUBLE", "Value from which on all are taken; null: none is."),
         (
             "tail_bound",
-            "DOUBLE NOT NULL",
-            "How much of the standard error a repository left to chance can carry at most.",
+            "DOUBLE",
+            "How much of the standard error a repository left to chance can carry at most; null:"
+            " the sample is too small for any bound, and nothing is taken whole.",
         ),
         ("is_holding", "BOOLEAN NOT NULL", "Whether intervals hold as stated under this bound."),
     ),
@@ -448,9 +450,10 @@ def _cut_rows(design: _Design) -> list[Row]:
     cut, label = design.cut, design.frame.strata.label
     if cut is None:
         return []
+    bound = cut.tail_bound if math.isfinite(cut.tail_bound) else None
     return [
         {**design.which, "stratum": label(number), "column_name": name,
-         "from_value": cut.value(feature, at), "tail_bound": cut.tail_bound,
+         "from_value": cut.value(feature, at), "tail_bound": bound,
          "is_holding": cut.is_holding}
         for feature, name in enumerate(cut.names)
         for at, number in enumerate(cut.number.tolist())
