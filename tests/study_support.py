@@ -86,7 +86,7 @@ def member(key: str, stratum: str, weight: float | None, **values: Any) -> Row:
     return {
         "study": "paper", "design": "paper", "platform": platform, "repository_key": key,
         "stratum": stratum, "random_number": 0.5, "place": 1, "phase": 2, "outcome": outcome,
-        "weight": weight, **values,
+        "is_plain": True, "weight": weight, **values,
     }  # fmt: skip
 
 

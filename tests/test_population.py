@@ -127,6 +127,22 @@ def test_weights_are_the_samples_and_the_known_stand_for_their_stratum(path: Pat
     assert known.sample.rest.tolist() == pytest.approx([1 - 2 / 30, 0.0])
 
 
+def test_those_taken_for_their_size_count_where_weights_make_up_for_it(path: Path) -> None:
+    study_warehouse(
+        path,
+        [repository("g1", star_stock_count=1), repository("g2", star_stock_count=9)],
+        members=[member("g1", "low", 10.0), member("g2", "high", 1.0, is_plain=False)],
+        strata=[
+            stratum("github", "low", 0, 10, drawn_count=1),
+            stratum("github", "high", 1, 1, drawn_count=1),
+        ],
+    )
+    plain, _ = of_cell(path, Cell(design="paper"))
+    weighted, _ = of_cell(path, Cell(design="paper", weighting="weighted"))
+    assert values(plain, "stars") == [1]
+    assert values(weighted, "stars") == [1, 9]
+
+
 def test_a_stock_is_divided_by_life_and_a_flow_by_what_was_seen_of_it(path: Path) -> None:
     study_warehouse(path, [
         repository("g1", star_stock_count=12, star_flow_count=3,

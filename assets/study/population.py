@@ -197,6 +197,8 @@ def _query(study: "StudySettings", cell: Cell, platform: str, rate: float | None
             "INNER JOIN study.sample_member AS member ON member.repository_key ="
             f" intensity.repository_key AND member.study = '{study.name}'"
             f" AND member.design = '{cell.design}' AND member.outcome <> '{OUT}'"
+            # Those taken for their size are too many where each counts once.
+            f" AND (member.is_plain OR '{cell.weighting}' = 'weighted')"
         )
     if cell.largest is not None:
         rank, most = cell.largest
