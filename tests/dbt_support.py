@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from assets.study.features import FEATURES, INTENSITY
 from assets.warehouse.assets import wrong_columns
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
@@ -360,3 +361,17 @@ def project_on(folder: Path, write: Callable[[Path], HandLake]) -> Iterator[Dbt]
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def intensity_sql() -> str:
+    """What is known of each feature on each basis, as the study's summary counts it."""
+    return " union all ".join(
+        f"select platform, '{feature}' as feature, '{basis}' as basis,"
+        f" count({column}) as repository_count, count(*) - count({column}) as unknown_count,"
+        f" avg({column})::double as mean_value, median({column})::double as median_value,"
+        f" max({column}) as maximum_value, sum({column})::bigint as total_value,"
+        f" count(*) filter ({column} = 0) / nullif(count({column}), 0) as zero_share"
+        f" from {INTENSITY} where bot_policy = 'none' group by platform"
+        for feature, columns in FEATURES.items()
+        for basis, column in columns.items()
+    )

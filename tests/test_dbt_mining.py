@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from dbt_support import GITHUB, HUB, NIGHTLY, Dbt, HandLake, Row, project_on
+from dbt_support import GITHUB, HUB, NIGHTLY, Dbt, HandLake, Row, intensity_sql, project_on
 from scipy.stats import binomtest
 
 from assets.github import api_rows
@@ -469,8 +469,7 @@ def test_marts_take_stocks_of_the_api(full: Dbt) -> None:
     summary = full.rows(
         "full",
         "select platform, feature, repository_count, unknown_count, total_value "
-        "from marts.mart_intensity_summary where basis = 'stock' and bot_policy = 'none' "
-        "order by all",
+        f"from ({intensity_sql()}) where basis = 'stock' order by all",
     )
     assert summary == [
         ("github", "commits", 3, 2, 10),

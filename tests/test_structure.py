@@ -22,6 +22,7 @@ LAYERS = [
         "orchestration.events", "orchestration.runs", "orchestration.status", "orchestration.demo",
         "orchestration.definitions", "orchestration.mining_cli", "orchestration.twin_cli",
         "orchestration.actors_cli", "orchestration.privacy_cli", "orchestration.sample_cli",
+        "orchestration.compare_cli",
         "orchestration.cli",
     ],
 ]  # fmt: skip

@@ -1,6 +1,12 @@
 """What numbers are accepted, and a sample counted by value.
 
 Belongs here: validation of values and weights, frequency tables. Does not belong here: estimators.
+
+The package is estimators on plain arrays, without a table, a platform or a file: `descriptives` and
+`concentration` describe one sample, `correlation` several features of one, `two_sample` and
+`bootstrap` compare two, `exposure` brings in time, `multiplicity` adjusts a family of tests.
+Unknown values are refused, never dropped: how many are unknown is a result of its own, which only
+the caller can count.
 """
 
 from dataclasses import dataclass
