@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.study.draw import workshop
-from assets.study.files import _check_numeric, _kinds, _quoted, _source, _told
+from assets.study.files import check_numeric, kinds_of, quoted, source_of, told_of
 from assets.study.statistics.bootstrap import DRAWS, Group, clustered_bootstrap
 from assets.study.statistics.descriptives import Description, describe
 from assets.study.statistics.two_sample import EFFECTS, effects, mann_whitney, permutation_p_value
@@ -120,9 +120,9 @@ def _read(
     path: Path, group: str, value: str, cluster: str | None, weight: str | None
 ) -> tuple["pa.Table", int]:
     """Rows with a group and a value, in an order of their own, and how many others there are."""
-    with workshop() as connection, _told(path):
-        source = _source(path)
-        kinds = _kinds(connection, source)
+    with workshop() as connection, told_of(path):
+        source = source_of(path)
+        kinds = kinds_of(connection, source)
         named = [name for name in (group, value, cluster, weight) if name is not None]
         missing = [name for name in named if name not in kinds]
         if missing:
@@ -132,13 +132,13 @@ def _read(
             )
         for name in (value, weight):
             if name is not None:
-                _check_numeric(kinds, name)
+                check_numeric(kinds, name)
         kind = "BIGINT" if kinds[value] in WHOLE else "DOUBLE"
-        owner = "NULL" if cluster is None else _quoted(cluster)
-        heavy = "1" if weight is None else _quoted(weight)
+        owner = "NULL" if cluster is None else quoted(cluster)
+        heavy = "1" if weight is None else quoted(weight)
         # Files are read in no order, and the draws follow that of the rows.
         table = connection.sql(
-            f"SELECT {_quoted(group)}::VARCHAR AS group_name, {_quoted(value)}::{kind} AS number,"
+            f"SELECT {quoted(group)}::VARCHAR AS group_name, {quoted(value)}::{kind} AS number,"
             f" {owner}::VARCHAR AS owner, {heavy}::DOUBLE AS weight FROM {source} ORDER BY ALL"
         ).to_arrow_table()
     known = _known(table)

@@ -77,8 +77,8 @@ def draw_file(frame: Path, request: Request, out: Path) -> list[Row]:
         PermanentFailure: a file cannot be read, a column is missing or not of numbers, an id is
             missing or occurs twice, or the size is too small.
     """
-    with workshop(request.memory_megabytes) as connection, _told(frame):
-        source = _source(frame)
+    with workshop(request.memory_megabytes) as connection, told_of(frame):
+        source = source_of(frame)
         _check(connection, source, request, frame)
         strata = Strata(request.breaks, request.bounds)
         reference = _reference(connection, request)
@@ -105,18 +105,18 @@ def estimate_file(sample: Path, value: str, by_bootstrap: bool = False) -> list[
         PermanentFailure: the file cannot be read or is none that `draw_file` wrote, or the column
             is missing or not of numbers.
     """
-    with workshop() as connection, _told(sample):
-        source = _source(sample)
-        kinds = _kinds(connection, source)
+    with workshop() as connection, told_of(sample):
+        source = source_of(sample)
+        kinds = kinds_of(connection, source)
         missing = [name for name in (*OURS, value) if name not in kinds]
         if missing:
             raise PermanentFailure(
                 f"{sample} lacks the columns {', '.join(missing)}.",
                 "Give a file that osmoscope sample draw wrote, and one of its columns.",
             )
-        _check_numeric(kinds, value)
+        check_numeric(kinds, value)
         table = connection.sql(
-            f"SELECT {', '.join(OURS)}, {_quoted(value)}::DOUBLE AS sample_value FROM {source}"
+            f"SELECT {', '.join(OURS)}, {quoted(value)}::DOUBLE AS sample_value FROM {source}"
         ).to_arrow_table()
     if not table.num_rows:
         raise PermanentFailure(f"{sample} has no rows.", "Draw a larger sample.")
@@ -154,7 +154,7 @@ def _with_cut_offs(
     sql = _frame(source, request, strata, [])
     if request.take_all != "auto":
         return sql, []
-    kinds = _kinds(connection, source)
+    kinds = kinds_of(connection, source)
     names = [name for name in kinds if name not in (request.unit, request.reject)
              and _is_numeric(kinds[name])]  # fmt: skip
     features = [f"feature_{at}" for at in range(len(names))]
@@ -168,13 +168,13 @@ def _with_cut_offs(
 
 
 def _frame(source: str, request: Request, strata: Strata, names: Sequence[str]) -> str:
-    value = _quoted(request.feature or request.by)
-    reason = f"{_quoted(request.reject)}::VARCHAR" if request.reject else "CAST(NULL AS VARCHAR)"
-    features = "".join(f", {_quoted(name)}::DOUBLE AS feature_{at}"
+    value = quoted(request.feature or request.by)
+    reason = f"{quoted(request.reject)}::VARCHAR" if request.reject else "CAST(NULL AS VARCHAR)"
+    features = "".join(f", {quoted(name)}::DOUBLE AS feature_{at}"
                        for at, name in enumerate(names))  # fmt: skip
     return (
-        f"SELECT {_quoted(request.unit)}::VARCHAR AS unit_key,"
-        f" {strata.sql(_quoted(request.by))} AS stratum_number, {value}::DOUBLE AS value,"
+        f"SELECT {quoted(request.unit)}::VARCHAR AS unit_key,"
+        f" {strata.sql(quoted(request.by))} AS stratum_number, {value}::DOUBLE AS value,"
         f" {reason} AS reason, true AS is_known{features} FROM {source}"
     )
 
@@ -187,10 +187,10 @@ def _reference(connection: "duckdb.DuckDBPyConnection", request: Request) -> dic
         raise PermanentFailure(
             "A matched allocation needs a reference population.", "Give it with --reference FILE."
         )
-    with _told(request.reference):
-        source = _source(request.reference)
-        _check_numeric(_kinds(connection, source), request.by)
-        number = Strata(request.breaks).sql(_quoted(request.by))
+    with told_of(request.reference):
+        source = source_of(request.reference)
+        check_numeric(kinds_of(connection, source), request.by)
+        number = Strata(request.breaks).sql(quoted(request.by))
         counted = connection.execute(
             f"SELECT {number}, count(*) FROM {source} GROUP BY ALL"
         ).fetchall()
@@ -200,7 +200,7 @@ def _reference(connection: "duckdb.DuckDBPyConnection", request: Request) -> dic
 def _check(
     connection: "duckdb.DuckDBPyConnection", source: str, request: Request, frame: Path
 ) -> None:
-    kinds = _kinds(connection, source)
+    kinds = kinds_of(connection, source)
     named = [request.unit, request.by, request.feature, request.reject, *request.bounds]
     missing = [name for name in named if name is not None and name not in kinds]
     if missing:
@@ -216,10 +216,11 @@ def _check(
         )
     for name in (request.by, request.feature, *request.bounds):
         if name is not None:
-            _check_numeric(kinds, name)
+            check_numeric(kinds, name)
 
 
-def _check_numeric(kinds: Mapping[str, str], name: str) -> None:
+def check_numeric(kinds: Mapping[str, str], name: str) -> None:
+    """Refuse a column that is missing or holds no numbers."""
     if name not in kinds:
         raise PermanentFailure(f"There is no column {name}.", f"Columns: {', '.join(kinds)}.")
     if not _is_numeric(kinds[name]):
@@ -232,7 +233,8 @@ def _is_numeric(kind: str) -> bool:
     return kind.split("(")[0] in NUMERIC
 
 
-def _kinds(connection: "duckdb.DuckDBPyConnection", source: str) -> dict[str, str]:
+def kinds_of(connection: "duckdb.DuckDBPyConnection", source: str) -> dict[str, str]:
+    """Columns of a relation and their types."""
     found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     return {str(row[0]): str(row[1]) for row in found}
 
@@ -269,7 +271,7 @@ def _write(
     columns = ", ".join(f"drawn.{name}" for name in OURS)
     found = connection.execute(
         f"COPY (SELECT frame.*, {columns} FROM {source} AS frame INNER JOIN drawn"
-        f" ON frame.{_quoted(request.unit)}::VARCHAR = drawn.unit_key ORDER BY drawn.place)"
+        f" ON frame.{quoted(request.unit)}::VARCHAR = drawn.unit_key ORDER BY drawn.place)"
         f" TO {_literal(out)} {form}"
     ).fetchall()
     if found[0][0] != len(keys):
@@ -298,7 +300,12 @@ def _rows(strata: Strata, made: Draw) -> list[Row]:
     ]
 
 
-def _source(path: Path) -> str:
+def source_of(path: Path) -> str:
+    """The file as a relation in SQL.
+
+    Raises:
+        PermanentFailure: there is none.
+    """
     if not path.is_file():
         raise PermanentFailure(f"There is no file {path}.", "Check its path.")
     reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
@@ -309,12 +316,13 @@ def _literal(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A column's name in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told_of(path: Path) -> Iterator[None]:
     """What DuckDB says of a file as a failure that names the file."""
     import duckdb
 
