@@ -1,20 +1,5 @@
 {# Own generic tests: dbt packages are not used, because `dbt deps` needs a hub. #}
 
-{% test accepted_range(model, column_name, minimum=none, maximum=none) %}
-    select {{ column_name }}
-    from {{ model }}
-    where
-        false
-        {% if minimum is not none %}or {{ column_name }} < {{ minimum }}{% endif %}
-        {% if maximum is not none %}or {{ column_name }} > {{ maximum }}{% endif %}
-{% endtest %}
-
-{% test share(model, column_name) %}
-    select {{ column_name }}
-    from {{ model }}
-    where {{ column_name }} < 0 or {{ column_name }} > 1
-{% endtest %}
-
 {% test unique_together(model, columns) %}
     select {{ columns | join(', ') }}
     from {{ model }}
