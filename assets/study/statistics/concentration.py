@@ -9,6 +9,7 @@ zero have no share of a sum and are refused.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -372,8 +373,8 @@ def _log_lognormal(x: Floats, held: Floats, exponent: float, is_whole: bool) -> 
             found = float(b * first + s**2 * second + above * _log_integral(b, s)) - inside
         return found if math.isfinite(found) else math.inf
 
-    accuracy = {"xatol": 1e-6, "fatol": 1e-6}
-    best = minimize(loss, [exponent - 1, 0.1], method="Nelder-Mead", options=accuracy)
+    accuracy: Any = {"xatol": 1e-6, "fatol": 1e-6}
+    best = minimize(loss, np.array([exponent - 1, 0.1]), method="Nelder-Mead", options=accuracy)
     b, s = _natural(best.x)
     outside = -b * t - (s * t) ** 2 - np.log(x[wide:]) - _log_integral(b, s)
     return np.concatenate([cells(b, s), outside])
