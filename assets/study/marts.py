@@ -155,8 +155,8 @@ COMPARISON = StudyTable(
         (
             "p_value_method",
             "VARCHAR",
-            "exact, asymptotic (ties and continuity corrected), permutation, design (of the"
-            " sample's design) or bootstrap.",
+            "exact, asymptotic (ties and continuity corrected), or bootstrap where repositories"
+            " have weights.",
         ),
         ("p_value_holm", "DOUBLE", "p_value adjusted by Holm over the features of the cell."),
         *_interval("cliffs_delta", "2U/(mn) - 1, from -1 (Hub larger) to 1 (GitHub larger)."),
