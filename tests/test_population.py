@@ -182,6 +182,17 @@ def test_matching_gives_both_platforms_the_same_quarters(path: Path) -> None:
     assert second.weight.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1.0, 1.0])
 
 
+def test_what_one_platform_lacks_is_not_matched(path: Path) -> None:
+    study_warehouse(path, [
+        repository("g1", star_stock_count=1, commit_flow_count=2),
+        repository("h1", star_stock_count=3),
+    ])  # fmt: skip
+    github, hub = of_cell(path, Cell(exposure="matched_quarter"))
+    assert github.compared("commits") is None
+    assert hub.compared("commits") is None
+    assert github.compared("stars") is not None
+
+
 def test_of_too_many_a_random_part_is_taken_and_told(path: Path) -> None:
     study = StudySettings.model_validate({"grid": {"most_repositories": 1000}})
     study_warehouse(path, [repository(f"g{n}", star_stock_count=n) for n in range(1500)])

@@ -115,7 +115,7 @@ class Population:
     def compared(self, feature: str) -> Known | None:
         """The values of a feature that are compared."""
         basis = self.basis[feature]
-        return None if basis is None else self.known[feature, basis]
+        return None if basis is None else self.known.get((feature, basis))
 
 
 def window_of(connection: "duckdb.DuckDBPyConnection") -> Window:

@@ -411,7 +411,8 @@ def _owned(grid: _Grid, row: Row, statistic: str, value: float) -> tuple[Any, An
     averaged = column if statistic == "mean" else f"({column} <= {value!r})"
     owners = grid.connection.execute(
         f"SELECT count(*)::DOUBLE AS size, sum({averaged}::DOUBLE) AS total {source}"
-        " GROUP BY coalesce(activity.owner_name, activity.repository_key)",
+        # Sums of residuals round by order.
+        " GROUP BY coalesce(activity.owner_name, activity.repository_key) ORDER BY size, total",
         names,
     ).fetchnumpy()
     values = grid.connection.execute(

@@ -191,7 +191,9 @@ def _lives(
     end = np.datetime64(day) + 1
     first = end if covered is None else np.datetime64(covered[0])
     table = connection.sql(
-        (_github_sql() if platform == "github" else _hub_sql()) + f" AND {part.condition}",
+        (_github_sql() if platform == "github" else _hub_sql())
+        # What is summed over owners rounds by order.
+        + f" AND {part.condition} ORDER BY repository.repository_key",
         params={"first": str(first if platform == "github" else date.min), "end": str(end)},
     ).to_arrow_table()
     created = _times(table["created_at"])
