@@ -181,7 +181,12 @@ def _grid() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="study_grid",
         specs=[
-            _spec(key, table, [INTENSITY, ACTIVITY, keys.SAMPLE_MEMBER, keys.TOP_CUT])
+            _spec(
+                key,
+                table,
+                [INTENSITY, ACTIVITY, keys.SAMPLE_MEMBER, keys.TOP_CUT],
+                _of_counts(table),
+            )
             for key, table in OF_GRID.items()
         ],
         pool=keys.WAREHOUSE_POOL,
@@ -211,7 +216,14 @@ def _survival() -> dg.AssetsDefinition:
         deps=[ACTIVITY, INTERACTIONS, keys.COMPARISON],
         kinds={"python", "numpy", "duckdb"},
         description=SURVIVED,
-        **_shared(marts.SURVIVAL, {}),
+        **_shared(
+            marts.SURVIVAL,
+            {
+                name: [(INTERACTIONS, "occurred_at"), (ACTIVITY, "created_at")]
+                for name in marts.SURVIVAL.column_names
+                if name.endswith("_count") or name.startswith("survival")
+            },
+        ),
     )
     def mart_activity_survival(installation: Installation) -> dg.MaterializeResult[None]:
         study = installation.settings().study
@@ -277,7 +289,12 @@ def _of_newest_day(
     return rows
 
 
-def _spec(key: dg.AssetKey, table: StudyTable, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+def _spec(
+    key: dg.AssetKey,
+    table: StudyTable,
+    deps: Sequence[dg.AssetKey],
+    origins: Origins | None = None,
+) -> dg.AssetSpec:
     """A table that is made together with others."""
     return dg.AssetSpec(
         key,
@@ -287,10 +304,11 @@ def _spec(key: dg.AssetKey, table: StudyTable, deps: Sequence[dg.AssetKey]) -> d
         owners=keys.ANALYSTS,
         description=table.comment,
         metadata={
+            **({"dagster/column_lineage": metadata.lineage(origins)} if origins else {}),
             "dagster/column_schema": metadata.table_schema(
                 {name: kind for name, kind, _ in table.columns},
                 {name: told for name, _, told in table.columns},
-            )
+            ),
         },
     )
 
@@ -311,6 +329,14 @@ def _kept(
             **told,
         },
     )
+
+
+def _of_counts(table: StudyTable) -> Origins:
+    """Every figure is made of the features' counts, of the repositories of its cell."""
+    origins = [(INTENSITY, column) for column in COUNTS]
+    named = {name for name, _, _ in marts.CELL} | {"platform", "feature", "input_hash"}
+    figures = [name for name in table.column_names if name not in named]
+    return {**dict.fromkeys(figures, origins), "bot_policy": [(INTENSITY, "bot_policy")]}
 
 
 def _of_estimates() -> Origins:
