@@ -481,14 +481,15 @@ def rerun(rows: Rows) -> Figure:
     """The paper's values and ours, claim by claim: a diamond, a dot with its interval and ranges.
 
     Claims of one unit share an axis, which is logarithmic where values span more than one decade.
-    Claims without a value of ours are left out: the page's table has them.
+    Claims without a value of ours are left out, and p-values, whose size says nothing: the page's
+    table has them.
 
     Args:
         rows: `mart_study_rerun`.
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row["our_value"] is not None:
+        if row["our_value"] is not None and row["unit"] != "probability":
             groups.setdefault(str(row["unit"] or ""), []).append(row)
     sizes = [len(own) + 1.6 for own in groups.values()]
     with styled():
