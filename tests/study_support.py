@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from assets.actors.policies import POLICIES
 from assets.study import cuts, sample
@@ -59,24 +60,35 @@ def study_warehouse(
             "CREATE TABLE intermediate.int_repository_intensity__measured (repository_key VARCHAR,"
             f" platform VARCHAR, bot_policy VARCHAR, {counts})"
         )
-        for row in repositories:
-            connection.execute(
-                "INSERT INTO marts.mart_repository_activity VALUES (?, ?, ?, ?, ?)",
-                [row[name] for name in ("repository_key", "platform", "owner_name", "created_at",
-                                        "created_at_basis")],
-            )  # fmt: skip
-            for policy in POLICIES:
-                told = row | row.get("under", {}).get(policy, {})
-                connection.execute(
-                    "INSERT INTO intermediate.int_repository_intensity__measured VALUES"
-                    f" (?, ?, ?{', ?' * len(COUNTS)})",
-                    [row["repository_key"], row["platform"], policy, *(told[c] for c in COUNTS)],
-                )
+        activity = [
+            [row[name] for name in ("repository_key", "platform", "owner_name", "created_at",
+                                    "created_at_basis")]
+            for row in repositories
+        ]  # fmt: skip
+        measured = [
+            [row["repository_key"], row["platform"], policy, *(told[name] for name in COUNTS)]
+            for row in repositories
+            for policy in POLICIES
+            for told in [row | row.get("under", {}).get(policy, {})]
+        ]
+        for table, lines in (
+            ("marts.mart_repository_activity", activity),
+            ("intermediate.int_repository_intensity__measured", measured),
+        ):
+            _insert(connection, table, lines)
         for table, rows in ((sample.MEMBER, members), (sample.STRATUM, strata), (cuts.CUT, cut)):
             make_table(connection, table)
             given = table_of(table, rows or [])  # noqa: F841 - read by name
             connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
     return path
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, lines: list[list[Any]]) -> None:
+    """Rows in the order of the table's columns, all at once."""
+    if lines:
+        columns = {f"c{at}": list(values) for at, values in enumerate(zip(*lines, strict=True))}
+        given = pa.table(columns)  # noqa: F841 - read by name
+        connection.execute(f"INSERT INTO {table} SELECT * FROM given")
 
 
 def member(key: str, stratum: str, weight: float | None, **values: Any) -> Row:
