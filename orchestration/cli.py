@@ -184,7 +184,8 @@ def _print_where(made: "Demo") -> None:
     out.print(f"  Report   {published / 'report.html'}")
     out.print(f"  DuckDB   {published / 'marts.duckdb'}")
     out.print(f"  UI       {own} dev")
-    out.print(f'  Query    {own} query "select claim, paper_value, our_value, verdict from mart_study_rerun"')
+    asked = "select claim, paper_value, our_value, verdict from mart_study_rerun"
+    out.print(f'  Query    {own} query "{asked}"')
     out.print(f"  Sources  {made.serve}")
 
 

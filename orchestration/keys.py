@@ -83,6 +83,7 @@ MARTS_OF_STUDY = (
 )
 # Of the schema `study`: private to the warehouse.
 SAMPLE_STRATUM = AssetKey(["study", "sample_stratum"])
+SAMPLE_CUT_OFF = AssetKey(["study", "sample_cut_off"])
 SAMPLE_MEMBER = AssetKey(["study", "sample_member"])
 TOP_CUT = AssetKey(["study", "top_cut"])
 TOP_CUT_OVERLAP = AssetKey(["study", "top_cut_overlap"])

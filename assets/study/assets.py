@@ -43,6 +43,7 @@ INTERACTIONS = dg.AssetKey(["core", "fct_interaction"])
 CLAIMS = dg.AssetKey(["seeds", "published_claims"])
 SAMPLED = {
     keys.SAMPLE_STRATUM: sample.STRATUM,
+    keys.SAMPLE_CUT_OFF: sample.CUT_OFF,
     keys.SAMPLE_MEMBER: sample.MEMBER,
     keys.TOP_CUT: cuts.CUT,
     keys.TOP_CUT_OVERLAP: cuts.OVERLAP,
@@ -142,6 +143,7 @@ def _samples() -> dg.AssetsDefinition:
         state = "unchanged" if drawn.is_unchanged else "drawn anew"
         flagged = sum(row["is_star_suspect"] for row in suspects)
         yield _kept(keys.SAMPLE_STRATUM, study.name, drawn.strata, state=state)
+        yield _kept(keys.SAMPLE_CUT_OFF, study.name, drawn.cut_offs, state=state)
         yield _kept(keys.SAMPLE_MEMBER, study.name, (), drawn.member_count, state=state)
         yield _kept(keys.TOP_CUT, study.name, cut)
         yield _kept(keys.TOP_CUT_OVERLAP, study.name, shared)

@@ -128,11 +128,13 @@ class Drawn:
 
     Attributes:
         strata: rows of `study.sample_stratum`.
+        cut_offs: rows of `study.sample_cut_off`.
         is_unchanged: frame and designs were those of the samples there; nothing was written.
         member_count: units of all samples, rejected ones included.
     """
 
     strata: list[Row]
+    cut_offs: list[Row]
     is_unchanged: bool
     member_count: int
 
@@ -190,8 +192,12 @@ def draw_samples(warehouse_path: Path, study: "StudySettings") -> Drawn:
             for design in designs
         ]
         if _kept(connection, INPUT, study.name, inputs):
-            return Drawn(_rows(connection, STRATUM, study.name), True,
-                         _count(connection, MEMBER, study.name))  # fmt: skip
+            return Drawn(
+                _rows(connection, STRATUM, study.name),
+                _rows(connection, CUT_OFF, study.name),
+                True,
+                _count(connection, MEMBER, study.name),
+            )
         for design in designs:
             rates = _rates(connection, study, design.which)
             made = draw(connection, design.sql, study.seed, design.found, design.target, rates)
@@ -204,7 +210,7 @@ def draw_samples(warehouse_path: Path, study: "StudySettings") -> Drawn:
         [(STRATUM, table_of(STRATUM, strata)), (MEMBER, _joined(members)),
          (CUT_OFF, table_of(CUT_OFF, cuts)), (INPUT, table_of(INPUT, inputs))],
     )  # fmt: skip
-    return Drawn(strata, False, sum(table.num_rows for table in members))
+    return Drawn(strata, cuts, False, sum(table.num_rows for table in members))
 
 
 def _designs(connection: "duckdb.DuckDBPyConnection", study: "StudySettings") -> Iterator[_Design]:
