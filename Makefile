@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# Bytecode is made where a module is imported, and not of all modules there are.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo test check lint types sql dev bench lock clean
 
@@ -13,9 +14,12 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	$(INSTALL) --no-deps --editable .
 	touch $@
 
-$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
+# The same and more, in one go where nothing is installed yet.
+$(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes -r requirements-dev.lock
-	touch $@
+	$(INSTALL) --no-deps --editable .
+	touch $(VENV)/run.stamp $@
 
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
