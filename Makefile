@@ -2,8 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Bytecode is made where a module is imported, and not of all modules there are.
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint types sql dev bench lock clean
 
@@ -14,12 +13,9 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	$(INSTALL) --no-deps --editable .
 	touch $@
 
-# The same and more, in one go where nothing is installed yet.
-$(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
 	$(INSTALL) --require-hashes -r requirements-dev.lock
-	$(INSTALL) --no-deps --editable .
-	touch $(VENV)/run.stamp $@
+	touch $@
 
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
