@@ -199,12 +199,13 @@ def test_likes_of_real_models_as_duckdb_describes_them(real_data: Path) -> None:
         likes = [json.loads(line)["likes"] for line in lines]
     known = [value for value in likes if value is not None]
     found = describe(known)
-    (row,) = duckdb.sql(
-        "SELECT count(likes), sum(likes), avg(likes), median(likes), max(likes),"
-        " quantile_cont(likes, 0.99), stddev_samp(likes), exp(avg(ln(1 + likes))) - 1,"
-        " avg(likes) FILTER (likes > 0), median(likes) FILTER (likes > 0)"
-        f" FROM read_json('{path}')"
-    ).fetchall()
+    with duckdb.connect() as connection:
+        (row,) = connection.execute(
+            "SELECT count(likes), sum(likes), avg(likes), median(likes), max(likes),"
+            " quantile_cont(likes, 0.99), stddev_samp(likes), exp(avg(ln(1 + likes))) - 1,"
+            " avg(likes) FILTER (likes > 0), median(likes) FILTER (likes > 0)"
+            f" FROM read_json('{path}')"
+        ).fetchall()
     assert (found.count, found.total, found.mean, found.median, found.maximum) == row[:5]
     rest = (found.quantiles[0.99], found.standard_deviation, found.log_mean)
     assert (*rest, found.mean_above_zero, found.median_above_zero) == close_all(row[5:])
