@@ -24,6 +24,7 @@ def repository(key: str, **values: Any) -> Row:
     return {
         "repository_key": key, "platform": platform, "owner_name": f"owner of {key}",
         "created_at": datetime(2024, 5, 5), "created_at_basis": "api",
+        "repository_type": "repository" if platform == "github" else "model",
         **dict.fromkeys(COUNTS), **values,
     }  # fmt: skip
 
@@ -54,7 +55,8 @@ def study_warehouse(
         counts = ", ".join(f"{column} HUGEINT" for column in COUNTS)
         connection.execute(
             "CREATE TABLE marts.mart_repository_activity (repository_key VARCHAR, platform VARCHAR,"
-            " owner_name VARCHAR, created_at TIMESTAMP, created_at_basis VARCHAR)"
+            " owner_name VARCHAR, created_at TIMESTAMP, created_at_basis VARCHAR,"
+            f" repository_type VARCHAR, {counts})"
         )
         connection.execute(
             "CREATE TABLE intermediate.int_repository_intensity__measured (repository_key VARCHAR,"
@@ -62,7 +64,7 @@ def study_warehouse(
         )
         activity = [
             [row[name] for name in ("repository_key", "platform", "owner_name", "created_at",
-                                    "created_at_basis")]
+                                    "created_at_basis", "repository_type", *COUNTS)]
             for row in repositories
         ]  # fmt: skip
         measured = [

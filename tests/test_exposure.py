@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from assets.study.statistics import exposure
-from assets.study.statistics.two_sample import mann_whitney
+from assets.study.statistics.two_sample import effects, mann_whitney
 from orchestration.failures import PermanentFailure
 
 # The first example pays for imports, so no deadline; no folder of examples is left behind.
@@ -67,61 +67,6 @@ def test_weights_give_both_samples_the_same_quarters(first: list[int], second: l
             assert all(0 <= w <= 1 for w in own)
 
 
-def test_stratified_delta_is_the_weighted_mean_of_the_quarters() -> None:
-    x, qx = [5, 1, 9, 2, 2], [1, 1, 1, 2, 3]
-    y, qy = [3, 4, 2, 8, 1], [1, 1, 2, 2, 4]
-    found = exposure.stratified_delta(x, y, qx, qy)
-    one = mann_whitney([5, 1, 9], [3, 4]).cliffs_delta
-    two = mann_whitney([2], [2, 8]).cliffs_delta
-    assert one is not None
-    assert two is not None
-    w1, w2 = 3 * 2 / 6, 1 * 2 / 4
-    assert found.delta == pytest.approx((w1 * one + w2 * two) / (w1 + w2))
-    assert (found.quarter_count, found.first_count, found.second_count) == (2, 4, 4)
-
-
-@unhurried
-@given(
-    x=st.lists(st.integers(0, 6), min_size=2, max_size=25),
-    y=st.lists(st.integers(0, 6), min_size=2, max_size=25),
-)
-def test_one_quarter_is_the_plain_test_without_continuity(x: list[int], y: list[int]) -> None:
-    from scipy.stats import mannwhitneyu
-
-    found = exposure.stratified_delta(x, y, [7] * len(x), [7] * len(y))
-    plain = mann_whitney(x, y)
-    assert found.delta == pytest.approx(plain.cliffs_delta, abs=1e-12)
-    if len(set(x + y)) > 1:
-        expected = mannwhitneyu(x, y, method="asymptotic", use_continuity=False).pvalue
-        assert found.p_value == pytest.approx(float(expected), rel=1e-9)
-    else:
-        assert found.p_value == 1.0
-
-
-def test_the_error_of_delta_is_that_of_the_jackknife() -> None:
-    rng = np.random.default_rng(3)
-    x, y = rng.poisson(3, 60), rng.poisson(2, 50)
-    found = exposure.stratified_delta(x, y, np.zeros(60, int), np.zeros(50, int))
-
-    def delta(left: Any, right: Any) -> float:
-        return float(np.sign(left[:, None] - right[None, :]).mean())
-
-    parts = [
-        np.array([delta(np.delete(x, i), y) for i in range(60)]),
-        np.array([delta(x, np.delete(y, i)) for i in range(50)]),
-    ]
-    # Delete-one jackknife of both samples: exact for a U-statistic linear in either.
-    variance = sum((len(p) - 1) / len(p) * ((p - p.mean()) ** 2).sum() for p in parts)
-    assert found.standard_error == pytest.approx(math.sqrt(variance), rel=1e-9)
-
-
-def test_samples_without_a_common_quarter_cannot_be_compared() -> None:
-    found = exposure.stratified_delta([1, 2], [3], [1, 1], [2])
-    assert (found.status, found.delta, found.quarter_count) == ("not_measurable", None, 0)
-    with pytest.raises(PermanentFailure, match="2 values and 1 quarters"):
-        exposure.stratified_delta([1, 2], [3], [1], [2])
-
-
 def test_matching_quarters_removes_a_difference_that_is_age_only() -> None:
     """Both platforms act alike at each age, but the second has younger repositories."""
     rng = np.random.default_rng(11)
@@ -131,36 +76,12 @@ def test_matching_quarters_removes_a_difference_that_is_age_only() -> None:
     plain = mann_whitney(x, y).cliffs_delta
     assert plain is not None
     assert plain > 0.3
-    found = exposure.stratified_delta(x, y, first, second)
-    assert found.delta is not None
-    assert abs(found.delta) < 0.05
     w1, w2 = exposure.quarter_weights(first, second)
+    found = effects(x, y, first_weight=w1, second_weight=w2).cliffs_delta
+    assert found is not None
+    assert abs(found) < 0.05
     assert np.average(x, weights=w1) == pytest.approx(np.average(y, weights=w2), rel=0.05)
     assert x.mean() > 1.5 * y.mean()
-
-
-def test_intervals_of_the_stratified_delta_cover_with_owners() -> None:
-    """Owners of several repositories make them alike: unclustered intervals are too narrow."""
-    rng = np.random.default_rng(5)
-    truth, covered, naive = 0.0, 0, 0
-    runs = 400
-    for _ in range(runs):
-        sides = []
-        for _ in range(2):
-            owner = np.repeat(np.arange(60), rng.integers(1, 8, 60))
-            level = rng.lognormal(1, 1, 60)[owner]
-            sides.append((rng.poisson(level), rng.integers(0, 3, owner.size), owner))
-        (x, qx, cx), (y, qy, cy) = sides
-        found = exposure.stratified_delta(x, y, qx, qy, first_cluster=cx, second_cluster=cy)
-        plain = exposure.stratified_delta(x, y, qx, qy)
-        assert found.low is not None
-        assert found.high is not None
-        assert plain.low is not None
-        assert plain.high is not None
-        covered += found.low <= truth <= found.high
-        naive += plain.low <= truth <= plain.high
-    assert 0.92 <= covered / runs <= 0.98
-    assert naive / runs < 0.85
 
 
 def brute_force(

@@ -407,10 +407,10 @@ def test_unknown_values_are_told_and_leave_a_census_uncertain(
 
 
 def test_responding_units_stand_for_all_of_their_stratum() -> None:
-    from assets.study.estimators import mean, sample_of
+    from assets.study.estimators import mean, responding, sample_of
 
     full = sample_of([0, 0, 0, 1, 1, 1], [30, 3], is_in=[True] * 5 + [False])
-    told = intensity.responding(full, np.array([True, False, True, True, False, False]))
+    told = responding(full, np.array([True, False, True, True, False, False]))
     assert told.weight.tolist() == [15.0, 15.0, 2.0, 0.0]
     assert mean(told, [1.0, 3.0, 8.0, 99.0]).value == pytest.approx((15 * 4 + 16) / 32)
     assert told.weight.sum() == full.weight.sum()

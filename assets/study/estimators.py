@@ -151,6 +151,34 @@ def domain(sample: Sample, is_in: ArrayLike) -> Sample:
     return replace(sample, is_in=inside, weight=np.where(inside, sample.weight, 0.0))
 
 
+def responding(sample: Sample, is_known: Bools) -> Sample:
+    """The sample less the units whose value is not known; the others stand for all.
+
+    Within a stratum those that did not answer are taken to be like those that did: these are a
+    sample of the stratum that is smaller, so that also of a stratum taken whole something is left
+    unknown. Strata in which nobody did are not stood for by anyone.
+
+    Args:
+        is_known: (n,) whether a unit's value is known.
+
+    Returns:
+        The sample of the units that are known or not in, in their order.
+    """
+    keep = is_known | ~sample.is_in
+    strata = int(sample.stratum.max()) + 1 if sample.stratum.size else 0
+    asked = np.bincount(sample.stratum[sample.is_in], minlength=strata)
+    answered = np.bincount(sample.stratum[sample.is_in & is_known], minlength=strata)
+    raised = np.divide(asked, answered, out=np.zeros(strata), where=answered > 0)
+    return replace(
+        sample,
+        stratum=sample.stratum[keep],
+        is_in=sample.is_in[keep],
+        weight=(sample.weight * raised[sample.stratum])[keep],
+        group=sample.group[keep],
+        group_drawn=np.bincount(sample.group[keep], minlength=sample.group_drawn.size),
+    )
+
+
 def total(sample: Sample, values: ArrayLike, interval: Interval = "t") -> Estimate:
     """Sum over the population (Horvitz-Thompson).
 

@@ -5,7 +5,10 @@ compared. Does not belong here: the values (`population`) and what is computed o
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import duckdb
 
 Basis = Literal["flow", "stock"]
 
@@ -33,3 +36,25 @@ def choose_basis(repository_count: int, stock_known: int, flow_known: int) -> Ba
     if stock_known >= ENOUGH_KNOWN_SHARE * repository_count or stock_known >= flow_known:
         return "stock"
     return "flow"
+
+
+def compared_bases(
+    connection: "duckdb.DuckDBPyConnection", platform: str
+) -> dict[str, Basis | None]:
+    """The basis of each feature that platforms are compared on; None: nothing is known of it.
+
+    It is chosen with everybody's acts counted, and the same whatever is computed, so that figures
+    of one feature can be compared.
+    """
+    counts = ", ".join(
+        f"count({columns['stock']}), count({columns['flow']})" for columns in FEATURES.values()
+    )
+    found = connection.execute(
+        f"SELECT count(*), {counts} FROM marts.mart_repository_activity"
+        f" WHERE platform = $platform AND {STUDIED}",
+        {"platform": platform},
+    ).fetchall()[0]
+    return {
+        feature: choose_basis(found[0], found[1 + 2 * at], found[2 + 2 * at])
+        for at, feature in enumerate(FEATURES)
+    }

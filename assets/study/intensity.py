@@ -5,7 +5,6 @@ Belongs here: which features and statistics are estimated, and the rows of
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from assets.study import estimators
 from assets.study.draw import OUT
-from assets.study.estimators import Estimate, Floats, Sample, sample_of
-from assets.study.features import FEATURES, PLATFORM_NAMES, STUDIED, Basis, choose_basis
+from assets.study.estimators import Estimate, Floats, Sample, responding, sample_of
+from assets.study.features import FEATURES, PLATFORM_NAMES, Basis, compared_bases
 from assets.study.resampling import bootstrap_mean
 from assets.study.sample import CUT_OFF, MEMBER, STRATUM
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
@@ -72,7 +71,7 @@ def estimate_intensity(warehouse_path: Path, study: "StudySettings") -> list[Row
     """
     rows: list[Row] = []
     with open_warehouse(warehouse_path, read_only=True) as connection:
-        bases = {platform: _bases(connection, platform) for platform in PLATFORM_NAMES}
+        bases = {platform: compared_bases(connection, platform) for platform in PLATFORM_NAMES}
         for design in study.sample.designs:
             for platform in PLATFORM_NAMES:
                 strata = _strata(connection, study.name, design, platform)
@@ -82,34 +81,6 @@ def estimate_intensity(warehouse_path: Path, study: "StudySettings") -> list[Row
                 rows += _platform_rows(which, bases[platform], strata, drawn, tails)
     replace_study(warehouse_path, study.name, [(ESTIMATE, table_of(ESTIMATE, rows))])
     return rows
-
-
-def responding(sample: Sample, is_known: NDArray[np.bool_]) -> Sample:
-    """The sample less the units whose value is not known; the others stand for all.
-
-    Within a stratum those that did not answer are taken to be like those that did: these are a
-    sample of the stratum that is smaller, so that also of a stratum taken whole something is left
-    unknown. Strata in which nobody did are not stood for by anyone.
-
-    Args:
-        is_known: (n,) whether a unit's value is known.
-
-    Returns:
-        The sample of the units that are known or not in, in their order.
-    """
-    keep = is_known | ~sample.is_in
-    strata = int(sample.stratum.max()) + 1 if sample.stratum.size else 0
-    asked = np.bincount(sample.stratum[sample.is_in], minlength=strata)
-    answered = np.bincount(sample.stratum[sample.is_in & is_known], minlength=strata)
-    raised = np.divide(asked, answered, out=np.zeros(strata), where=answered > 0)
-    return replace(
-        sample,
-        stratum=sample.stratum[keep],
-        is_in=sample.is_in[keep],
-        weight=(sample.weight * raised[sample.stratum])[keep],
-        group=sample.group[keep],
-        group_drawn=np.bincount(sample.group[keep], minlength=sample.group_drawn.size),
-    )
 
 
 def _platform_rows(
@@ -284,19 +255,6 @@ def _sample(strata: "pa.Table", drawn: "pa.Table") -> Sample:
         is_quota=quota,
         lonely="collapse",
     )
-
-
-def _bases(connection: "duckdb.DuckDBPyConnection", platform: str) -> dict[str, Basis | None]:
-    """The basis of each feature, the one that the platforms are compared on."""
-    counts = ", ".join(f"count({columns['stock']}), count({columns['flow']})"
-                       for columns in FEATURES.values())  # fmt: skip
-    found = connection.execute(
-        f"SELECT count(*), {counts} FROM marts.mart_repository_activity"
-        f" WHERE platform = $platform AND {STUDIED}",
-        {"platform": platform},
-    ).fetchall()[0]
-    return {feature: choose_basis(found[0], found[1 + 2 * at], found[2 + 2 * at])
-            for at, feature in enumerate(FEATURES)}  # fmt: skip
 
 
 def _strata(

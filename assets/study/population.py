@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 
 from assets.study.cells import CENSUS, Cell
 from assets.study.draw import OUT, number_sql
-from assets.study.estimators import Sample, sample_of
+from assets.study.estimators import Sample, responding, sample_of
 from assets.study.features import (
     FEATURES,
     INTENSITY,
     PLATFORM_NAMES,
     PLATFORMS,
     Basis,
-    choose_basis,
+    compared_bases,
 )
-from assets.study.intensity import responding
 from assets.study.statistics.exposure import (
     MONTH_DAYS,
     months_of_life,
@@ -49,15 +48,17 @@ ACTIVITY = "marts.mart_repository_activity"
 
 @dataclass(frozen=True)
 class Window:
-    """The time that the warehouse's data cover.
+    """The time that the warehouse's data cover, and how much they tell.
 
     Attributes:
         first: first day with events of GitHub's archive; None without any.
         day: newest day of any source.
+        bases: platform to feature to the basis compared, the same in all cells.
     """
 
     first: date | None
     day: date
+    bases: Mapping[str, Mapping[str, Basis | None]]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def window_of(connection: "duckdb.DuckDBPyConnection") -> Window:
     ).fetchall()[0]
     if day is None:
         raise PermanentFailure("No day of any source is loaded.", "Load one before the study.")
-    return Window(first, day)
+    bases = {platform: compared_bases(connection, platform) for platform in PLATFORMS}
+    return Window(first, day, bases)
 
 
 def populations(
@@ -141,11 +143,7 @@ def populations(
     Raises:
         PermanentFailure: a table is missing, or a count is none of 64 bits.
     """
-    bases = {platform: _bases(connection, platform) for platform in PLATFORMS}
-    github, hub = (
-        _population(connection, study, cell, window, platform, bases[platform])
-        for platform in PLATFORMS
-    )
+    github, hub = (_population(connection, study, cell, window, platform) for platform in PLATFORMS)
     if cell.exposure == "matched_quarter":
         return _matched(github, hub)
     return github, hub
@@ -157,7 +155,6 @@ def _population(
     cell: Cell,
     window: Window,
     platform: str,
-    basis: Mapping[str, Basis | None],
 ) -> Population:
     rate, limit = _rate(connection, study, cell, platform)
     table = connection.sql(_query(study, cell, platform, rate)).to_arrow_table()
@@ -172,7 +169,7 @@ def _population(
         platform=platform,
         count=table.num_rows,
         known=known,
-        basis=basis,
+        basis=window.bases[platform],
         owner=_owners(table["owner_name"]),
         created=months_from_1970(created),
         quarter=_quarters(created),
@@ -239,22 +236,6 @@ def _rate(
         return None, None
     name = PLATFORM_NAMES[platform]
     return most / count, f"{name}: a random {most / count:.1%} of {count} repositories"
-
-
-def _bases(connection: "duckdb.DuckDBPyConnection", platform: str) -> dict[str, Basis | None]:
-    """The basis of each feature: the same in all cells, so that they can be compared."""
-    counts = ", ".join(
-        f"count({columns['stock']}), count({columns['flow']})" for columns in FEATURES.values()
-    )
-    found = connection.execute(
-        f"SELECT count(*), {counts} FROM {INTENSITY}"
-        " WHERE platform = $platform AND bot_policy = 'none'",
-        {"platform": platform},
-    ).fetchall()[0]
-    return {
-        feature: choose_basis(found[0], found[1 + 2 * at], found[2 + 2 * at])
-        for at, feature in enumerate(FEATURES)
-    }
 
 
 def _known(table: "pa.Table", column: str, sample: Sample | None) -> Known:

@@ -1,7 +1,7 @@
 """Time brought into a comparison: rates per month, matched quarters of creation, survival.
 
-Belongs here: months of life, weights and effects that hold the quarter of creation fixed, the
-Kaplan-Meier estimate. Does not belong here: what counts as activity (`assets.study.survival`).
+Belongs here: months of life, weights that hold the quarter of creation fixed, the Kaplan-Meier
+estimate. Does not belong here: what counts as activity (`assets.study.survival`).
 """
 
 import math
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from assets.study.statistics.two_sample import SMALLEST_P_VALUE
-from assets.study.statistics.values import Floats, Ints, Numbers, Status, numbers, weights
+from assets.study.statistics.values import Floats, Ints, Status, numbers, weights
 from orchestration.failures import PermanentFailure
 
 # Mean length of a month in the Julian calendar: 365.25 / 12 days.
@@ -95,87 +94,6 @@ def quarter_weights(first_quarter: ArrayLike, second_quarter: ArrayLike) -> tupl
     m, n = np.bincount(at, minlength=size), np.bincount(other, minlength=size)
     both = np.minimum(m, n)
     return (both / np.maximum(m, 1))[at], (both / np.maximum(n, 1))[other]
-
-
-@dataclass(frozen=True)
-class StratifiedDelta:
-    """Cliff's delta within quarters, combined, and van Elteren's test of no difference.
-
-    Attributes:
-        delta: in [-1, 1]; above zero when the first tends to be larger within a quarter.
-        low: lower end of the interval of 95 %, on the scale of the inverse hyperbolic tangent.
-        p_value: two-sided, at least `SMALLEST_P_VALUE`.
-        quarter_count: quarters in which both samples have units.
-        first_count: units of the first sample in these.
-        second_count: units of the second sample in these.
-    """
-
-    status: Status
-    quarter_count: int
-    first_count: int
-    second_count: int
-    delta: float | None = None
-    standard_error: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p_value: float | None = None
-
-
-def stratified_delta(
-    x: ArrayLike,
-    y: ArrayLike,
-    first_quarter: ArrayLike,
-    second_quarter: ArrayLike,
-    *,
-    first_cluster: ArrayLike | None = None,
-    second_cluster: ArrayLike | None = None,
-) -> StratifiedDelta:
-    """Cliff's delta among repositories of the same quarter.
-
-    Each quarter's delta counts with m n / (m + n + 1), the weights of van Elteren's test (1960;
-    Lehmann 1975, 3.3), which rest on the numbers of units only. The interval sums each unit's
-    placement, centred in its quarter, over clusters (DeLong, DeLong and Clarke-Pearson 1988 for
-    one quarter); the test's variance is that of equal distributions, corrected for ties.
-
-    Args:
-        x: (m,) first sample, finite numbers.
-        y: (n,) second sample.
-        first_quarter: (m,) quarter of each unit, as of `quarter_of`.
-        second_quarter: (n,) likewise.
-        first_cluster: (m,) owner of each unit; by default each is its own.
-        second_cluster: (n,) likewise.
-
-    Raises:
-        PermanentFailure: a value is unknown or infinite, or numbers of units differ.
-    """
-    values = (numbers(x), numbers(y))
-    quarters = (numbers(first_quarter), numbers(second_quarter))
-    clusters = (_clusters(first_cluster, values[0].size), _clusters(second_cluster, values[1].size))
-    for known, quarter in zip(values, quarters, strict=True):
-        _check_alike(known.size, quarter.size, "quarters")
-    sides = [
-        [(known[quarter == q], np.flatnonzero(quarter == q))
-         for known, quarter in zip(values, quarters, strict=True)]
-        for q in np.intersect1d(*quarters)
-    ]  # fmt: skip
-    counts = (sum(first[0].size for first, _ in sides), sum(second[0].size for _, second in sides))
-    if not sides:
-        return StratifiedDelta("not_measurable", 0, 0, 0)
-    shares = np.array([a[0].size * b[0].size / (a[0].size + b[0].size + 1) for a, b in sides])
-    shares /= shares.sum()
-    influence = tuple(np.zeros(known.size) for known in values)
-    deltas, nulls = np.empty(len(sides)), np.empty(len(sides))
-    for at, ((first, rows), (second, columns)) in enumerate(sides):
-        above, below = _placements(first, second), -_placements(second, first)
-        deltas[at] = above.mean()
-        influence[0][rows] = shares[at] * (above - deltas[at]) / first.size
-        influence[1][columns] = shares[at] * (below - deltas[at]) / second.size
-        nulls[at] = _null_variance(first, second)
-    delta = float(shares @ deltas)
-    error = math.sqrt(sum(_clustered(*pair) for pair in zip(influence, clusters, strict=True)))
-    low, high = _within_one(delta, error)
-    p_value = _p_value(delta, math.sqrt(float(shares**2 @ nulls)))
-    return StratifiedDelta("measured", len(sides), *counts, delta, error, low, high, p_value)
 
 
 @dataclass(frozen=True)
@@ -404,45 +322,6 @@ def _first_at_most(time: Floats, curve: Floats) -> float | None:
 def _area(time: Floats, survival: Floats, horizon: float) -> float:
     edges = np.concatenate([[0.0], time, [horizon]])
     return float(np.diff(edges) @ np.concatenate([[1.0], survival]))
-
-
-def _placements(of: Numbers, among: Numbers) -> Floats:
-    """For each unit the share of the others below it less the share above."""
-    ordered = np.sort(among)
-    below = np.searchsorted(ordered, of, side="left")
-    up_to = np.searchsorted(ordered, of, side="right")
-    return (below + up_to) / among.size - 1.0
-
-
-def _null_variance(first: Numbers, second: Numbers) -> float:
-    """Variance of delta where both are alike, ties corrected (Lehmann 1975, 1.4)."""
-    m, n = first.size, second.size
-    _, seen = np.unique(np.concatenate([first, second]), return_counts=True)
-    ties = seen.astype(np.float64)
-    total = float(m + n)
-    spread = total**3 - total - float((ties**3 - ties).sum())
-    return max(0.0, spread) / (3 * m * n * total * (total - 1))
-
-
-def _clustered(influence: Floats, cluster: Ints) -> float:
-    sums = np.bincount(cluster, influence)
-    count = sums.size
-    return float((sums**2).sum()) * (count / (count - 1) if count > 1 else 1.0)
-
-
-def _within_one(delta: float, error: float) -> tuple[float, float]:
-    if abs(delta) >= 1:
-        return delta, delta
-    middle, half = math.atanh(delta), _t(math.inf) * error / (1 - delta**2)
-    return math.tanh(middle - half), math.tanh(middle + half)
-
-
-def _p_value(delta: float, error: float) -> float:
-    from scipy.stats import norm
-
-    if error == 0:
-        return 1.0
-    return max(float(2 * norm.sf(abs(delta) / error)), SMALLEST_P_VALUE)
 
 
 def _t(degrees: float) -> float:
