@@ -14,7 +14,6 @@ from typing import Any
 
 import dagster as dg
 
-from assets.study.marts import RERUN, SURVIVAL
 from checks import coverage, expectations, figures, ledger, mining, privacy, recency, sampling
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
@@ -151,9 +150,9 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         _step("check_coverage", keys.mart("mart_coverage"), (_COVERAGE,), _coverage, True),
         _steps("check_samples", _SAMPLED, _samples, True),
         _step("check_estimates", keys.INTENSITY_ESTIMATE, (_ESTIMATED,), _estimates, True),
-        _steps("check_figures", _FIGURES, _figures, True),
-        _step("check_survival", keys.SURVIVAL, _SURVIVAL, _survival, True),
-        _step("check_rerun", keys.RERUN, _RERUN, _rerun, True),
+        _figures_step("check_figures", _FIGURES),
+        _figures_step("check_survival", {keys.SURVIVAL: _SURVIVAL}),
+        _figures_step("check_rerun", {keys.RERUN: _RERUN}),
         _step("check_published", keys.PUBLISHED, (_PUBLISHED, _PSEUDONYMOUS), _published, True),
     ]
 
@@ -345,41 +344,23 @@ def _estimates(
         return [sampling.estimates_hold(warehouse, study.name, study.sample.designs)]
 
 
-def _figures(
-    context: dg.AssetCheckExecutionContext, installation: Installation
-) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
-    del context
-    study = installation.settings().study.name
-    with installation.warehouse() as warehouse:
-        for key, planned in _FIGURES.items():
-            rules = figures.RULES[".".join(key.path)]
-            yield key, figures.grain_is_unique(warehouse, study, rules)
-            yield key, figures.figures_fit(warehouse, study, rules)
-            if _WHOLE in planned:
-                yield key, figures.cells_are_whole(warehouse, study, rules)
-        yield keys.DISTRIBUTION, figures.bins_add_up(warehouse, study)
+def _figures_step(
+    name: str, planned: Mapping[dg.AssetKey, Sequence[Planned]]
+) -> dg.AssetChecksDefinition:
+    """The checks of marts of the study's figures."""
 
+    def evaluate(
+        context: dg.AssetCheckExecutionContext, installation: Installation
+    ) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
+        del context
+        study = installation.settings().study.name
+        with installation.warehouse() as warehouse:
+            for key, several in planned.items():
+                rules = figures.RULES[".".join(key.path)]
+                for one in several:
+                    yield key, figures.CHECKS[one.name](warehouse, study, rules)
 
-def _survival(
-    context: dg.AssetCheckExecutionContext, installation: Installation
-) -> Iterator[CheckOutcome]:
-    del context
-    study, rules = installation.settings().study.name, figures.RULES[SURVIVAL.name]
-    with installation.warehouse() as warehouse:
-        yield figures.grain_is_unique(warehouse, study, rules)
-        yield figures.figures_fit(warehouse, study, rules)
-        yield figures.survival_falls(warehouse, study)
-
-
-def _rerun(
-    context: dg.AssetCheckExecutionContext, installation: Installation
-) -> Iterator[CheckOutcome]:
-    del context
-    study, rules = installation.settings().study.name, figures.RULES[RERUN.name]
-    with installation.warehouse() as warehouse:
-        yield figures.grain_is_unique(warehouse, study, rules)
-        yield figures.figures_fit(warehouse, study, rules)
-        yield figures.claims_are_all_there(warehouse, study)
+    return _steps(name, planned, evaluate, True)
 
 
 def _published(

@@ -7,7 +7,7 @@ A rule is a condition that holds in every row; one that is null (an unknown valu
 rules of a check are read in one pass, and the check names those that are broken, with rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -223,7 +223,7 @@ def cells_are_whole(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     return passed(name, f"{total // number} cells of {number} figures", cells=total // number)
 
 
-def bins_add_up(warehouse: Path, study: str) -> CheckOutcome:
+def bins_add_up(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     """The bins of a feature hold the repositories and the total that the summary tells."""
     name = "bins_add_up"
     keys = ", ".join((*CELL, "platform", "feature", "basis"))
@@ -234,7 +234,7 @@ def bins_add_up(warehouse: Path, study: str) -> CheckOutcome:
             WITH bins AS (
                 SELECT {keys}, sum(repository_count) AS binned, sum(value_sum) AS value_sum,
                     sum(share) AS share, max(share_at_least) AS at_least
-                FROM {_newest(RULES[DISTRIBUTION.name])} GROUP BY {keys}
+                FROM {_newest(rules)} GROUP BY {keys}
             )
             SELECT {keys}, repository_count, binned, total_value, value_sum, share
             FROM {_newest(RULES[SUMMARY.name])} LEFT JOIN bins USING ({keys})
@@ -252,14 +252,14 @@ def bins_add_up(warehouse: Path, study: str) -> CheckOutcome:
     return passed(name, "All bins add up to what the summary tells")
 
 
-def survival_falls(warehouse: Path, study: str) -> CheckOutcome:
+def survival_falls(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     """A share still active at an age is never above that of an earlier age."""
     name = "survival_falls"
     with reading(warehouse=warehouse) as connection:
         rows = _rows(
             connection,
-            f"SELECT bot_policy, platform, age_months, survival FROM"
-            f" {_newest(RULES[SURVIVAL.name])} QUALIFY survival > lag(survival) OVER"
+            f"SELECT bot_policy, platform, age_months, survival FROM {_newest(rules)}"
+            " QUALIFY survival > lag(survival) OVER"
             " (PARTITION BY bot_policy, platform ORDER BY age_months) ORDER BY ALL",
             study,
         )
@@ -268,20 +268,34 @@ def survival_falls(warehouse: Path, study: str) -> CheckOutcome:
     return passed(name, "Shares fall with age")
 
 
-def claims_are_all_there(warehouse: Path, study: str) -> CheckOutcome:
+def claims_are_all_there(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     """Every published claim has its row, those that no mart measures yet as well."""
     name = "claims_are_all_there"
     with reading(warehouse=warehouse) as connection:
         rows = _rows(
             connection,
             "SELECT claim FROM warehouse.seeds.published_claims WHERE claim NOT IN"
-            f" (SELECT claim FROM {_newest(RULES[RERUN.name])}) ORDER BY claim",
+            f" (SELECT claim FROM {_newest(rules)}) ORDER BY claim",
             study,
         )
     if rows:
         told = listed([row["claim"] for row in rows])
         return failed(name, "error", f"No row for {told}", rows=first_rows(rows))
     return passed(name, "Every published claim has its row")
+
+
+# By the names that the UI shows.
+CHECKS: Mapping[str, Callable[[Path, str, Rules], CheckOutcome]] = {
+    check.__name__: check
+    for check in (
+        grain_is_unique,
+        figures_fit,
+        cells_are_whole,
+        bins_add_up,
+        survival_falls,
+        claims_are_all_there,
+    )
+}
 
 
 def _newest(rules: Rules) -> str:

@@ -9,7 +9,7 @@ import pytest
 from study_support import DAY, repository, study_warehouse
 
 from assets.study.grid import compute_grid
-from assets.study.marts import ALL_MARTS, CELL, RERUN, SURVIVAL
+from assets.study.marts import ALL_MARTS, CELL, DISTRIBUTION, RERUN, SURVIVAL
 from assets.study.tables import StudyTable, replace_study, table_of
 from checks import figures
 from checks.outcome import CheckOutcome
@@ -73,8 +73,19 @@ def outcomes(path: Path, table: StudyTable) -> Iterator[CheckOutcome]:
 def test_what_the_study_computes_is_green(good: Path, table: StudyTable) -> None:
     for outcome in outcomes(good, table):
         assert outcome.passed, outcome
-    for check in (figures.bins_add_up, figures.survival_falls, figures.claims_are_all_there):
-        assert check(good, "paper").passed
+    for name, of in OF_ONE_MART.items():
+        assert figures.CHECKS[name](good, "paper", figures.RULES[of.name]).passed
+
+
+OF_ONE_MART = {
+    "bins_add_up": DISTRIBUTION,
+    "survival_falls": SURVIVAL,
+    "claims_are_all_there": RERUN,
+}
+
+
+def of_one_mart(path: Path, name: str) -> CheckOutcome:
+    return figures.CHECKS[name](path, "paper", figures.RULES[OF_ONE_MART[name].name])
 
 
 # Mart, rule, and a change that breaks it.
@@ -182,24 +193,24 @@ def test_a_cell_that_lacks_a_figure_is_red(changed: Path, table: StudyTable) -> 
 )
 def test_bins_of_something_else_are_red(changed: Path, how: str) -> None:
     change(changed, f"UPDATE marts.mart_distribution SET {how}")
-    assert not figures.bins_add_up(changed, "paper").passed
+    assert not of_one_mart(changed, "bins_add_up").passed
 
 
 def test_bins_that_lack_are_red(changed: Path) -> None:
     change(changed, "DELETE FROM marts.mart_distribution WHERE feature = 'stars'")
-    assert not figures.bins_add_up(changed, "paper").passed
+    assert not of_one_mart(changed, "bins_add_up").passed
 
 
 def test_rising_survival_is_red(changed: Path) -> None:
     change(changed, "UPDATE marts.mart_activity_survival SET survival = 1.0 WHERE age_months = 2")
-    outcome = figures.survival_falls(changed, "paper")
+    outcome = of_one_mart(changed, "survival_falls")
     assert not outcome.passed
     assert outcome.metadata["rows"][0]["age_months"] == 2.0
 
 
 def test_a_claim_without_its_row_is_red(changed: Path) -> None:
     change(changed, "INSERT INTO seeds.published_claims VALUES ('three')")
-    outcome = figures.claims_are_all_there(changed, "paper")
+    outcome = of_one_mart(changed, "claims_are_all_there")
     assert not outcome.passed
     assert "three" in outcome.description
 
