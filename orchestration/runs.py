@@ -4,7 +4,6 @@ Belongs here: the Dagster instance of an installation, executing a job, reading 
 Does not belong here: what a job consists of (jobs) and how an outcome is printed (cli).
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -25,7 +24,8 @@ from orchestration.lake import write_atomically
 from orchestration.settings import Settings
 
 INSTANCE_FILE = "dagster.yaml"
-HISTORY = '"<data_dir>/dagster/history/runs"'
+# Where the file names a storage, events are kept there.
+STORAGES = {"storage", "event_log_storage"}
 # Dagster's own log would be printed between the lines of the progress bar; it is kept in the
 # instance and shown in the UI.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -86,12 +86,19 @@ def instance_of(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 def dagster_home(settings: Settings) -> Path:
     """The folder of the instance, with the project's `dagster.yaml` in it."""
+    import yaml
+
     home = (settings.data_dir / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
     text = (ROOT / INSTANCE_FILE).read_text(encoding="utf-8")
-    # A JSON text is one of YAML too, whatever characters the folder's name has.
-    history = json.dumps(str(home / "history" / "runs"), ensure_ascii=False)
-    write_atomically(home / INSTANCE_FILE, text.replace(HISTORY, history))
+    if not STORAGES & yaml.safe_load(text).keys():
+        log = {
+            "module": "orchestration.events",
+            "class": "EventLog",
+            "config": {"base_dir": str(home / "history" / "runs")},
+        }
+        text += yaml.safe_dump({"event_log_storage": log}, allow_unicode=True)
+    write_atomically(home / INSTANCE_FILE, text)
     return home
 
 

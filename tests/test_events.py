@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+from orchestration.build import ROOT
 from orchestration.events import KEPT, EventLog
-from orchestration.runs import instance_of
+from orchestration.runs import dagster_home, instance_of
 from orchestration.settings import Settings
 
 CHECKS = 3
@@ -82,3 +83,29 @@ def test_threads_write_one_at_a_time(tmp_path: Path) -> None:
             for done in [pool.submit(write) for _ in range(4)]:
                 done.result()
         assert len(instance.all_logs(run)) == before + 80
+
+
+def test_the_file_alone_keeps_everything_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dagster dev` beside `workspace.yaml` takes the project's file as it is."""
+    home, beside = tmp_path / "home", tmp_path / "beside"
+    home.mkdir()
+    beside.mkdir()
+    monkeypatch.chdir(beside)
+    (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.all_logs(made(instance))
+    assert list((home / "history").rglob("*.db"))
+    assert not list(beside.iterdir())
+
+
+def test_a_storage_that_the_file_names_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.setattr("orchestration.runs.ROOT", project)
+    chosen = f"storage:\n  sqlite:\n    base_dir: {tmp_path / 'chosen'}\n"
+    (project / "dagster.yaml").write_text(chosen)
+    assert (dagster_home(Settings(data_dir=tmp_path)) / "dagster.yaml").read_text() == chosen
