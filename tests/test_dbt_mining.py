@@ -76,6 +76,13 @@ def issue(title: str, body: str | None, login: str | None = "ann") -> Row:
     }  # fmt: skip
 
 
+def comment(number: int, created_at: str, is_pull_request: bool | None = None) -> Row:
+    return {
+        "repository_id": 1, "issue_number": 1, "comment_id": number, "author_id": 12,
+        "created_at": datetime.fromisoformat(created_at), "is_pull_request": is_pull_request,
+    }  # fmt: skip
+
+
 def listed(name: str, native_id: str, **columns: Any) -> Row:
     return {
         "repository_id": native_id, "repository_name": name, "owner_name": name.split("/")[0],
@@ -173,7 +180,9 @@ def write_github(lake: HandLake) -> None:
                 }
             ],
             "issue_comments": [
-                {"repository_id": 1, "issue_number": 1, "comment_id": 5, "author_id": 12}
+                comment(5, "2025-12-03 10:00:00"),
+                comment(6, "2025-12-03 11:00:00"),
+                comment(7, "2025-12-03 12:00:00", is_pull_request=True),
             ],
             "organisation_members": [member("ann", 11), member("bob", 12)],
         },
@@ -190,6 +199,7 @@ def write_github(lake: HandLake) -> None:
             ],
             "commits": [commit("c4", "ann", ANN_TOO), commit("c1", "ann", ANN)],
             "issues": [issue("T2", None, None)],
+            "issue_comments": [comment(5, "2025-12-03 10:00:00")],
             "organisation_members": [member("ann", 11)],
         },
         N3: {
@@ -504,6 +514,22 @@ def test_all_authors_of_a_commit_act_once(full: Dbt) -> None:
     ]
 
 
+def test_what_the_api_lists_are_acts_of_networks(full: Dbt) -> None:
+    rows = full.rows(
+        "full",
+        "select actor_key, interaction_type, cast(occurred_on as varchar),"
+        " cast(first_at as time)::varchar, cast(last_at as time)::varchar, act_count"
+        " from core.fct_actor_repository_daily where source = 'github_api' order by all",
+    )
+    committed = ("commit", "2026-01-05", "00:00:00", "00:00:00")
+    assert rows == [
+        ("github:actor:11", *committed, 4),
+        # Listed on two nights, and one more; that on a pull request is none.
+        ("github:actor:12", "discussion", "2025-12-03", "10:00:00", "11:00:00", 2),
+        *((f"github:actor:{address}", *committed, 1) for address in sorted([UNLINKED, FRIEND])),
+    ]
+
+
 def test_hub_acts_are_kept_over_a_rename(full: Dbt) -> None:
     rows = full.rows(
         "full",
@@ -645,6 +671,7 @@ COMPARED = [
     "core.repository_name_history",
     "core.fct_interaction",
     "core.fct_message",
+    "core.fct_actor_repository_daily",
     "core.fct_repository_observed",
     "core.fct_repository_outcome",
     "core.api_request",

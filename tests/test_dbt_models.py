@@ -140,6 +140,10 @@ def talk(name: str, day: str, number: int, author: str, is_pull_request: bool) -
     }  # fmt: skip
 
 
+PARENTS = [("lab/quiet", "finetune"), ("gone/parent", None), ("lab/one", "merge"),
+           ("Lab/One", "merge")]  # fmt: skip
+
+
 def write_hub(lake: HandLake) -> None:
     floor = datetime(2022, 3, 2, 23, 29, 4)
     lake.listing(
@@ -147,7 +151,8 @@ def write_hub(lake: HandLake) -> None:
         [
             # This dump lacks ids; the next day's listing gives it.
             model("Lab/One", H1, like_count=5, download_30d_count=100, created_at=floor),
-            model("lab/one", H1, repository_id="b2", like_count=0, created_at=datetime(2023, 1, 1)),
+            model("lab/one", H1, repository_id="b2", like_count=0, created_at=datetime(2023, 1, 1),
+                  base_models=[{"name": name, "relation": told} for name, told in PARENTS]),
             model("lab/quiet", H1, repository_id="b3", like_count=1),
         ],
     )  # fmt: skip
@@ -236,6 +241,9 @@ COMPARED = [
     "core.source_hour",
     "core.source_coverage_daily",
     "core.fct_interaction",
+    "intermediate.int_github_acts__summed",
+    "core.fct_actor_repository_daily",
+    "core.fct_model_lineage",
     "core.fct_repository_daily",
     "core.fct_repository_observed",
     "core.dim_repository",
@@ -252,6 +260,44 @@ def assert_same(dbt: Dbt, one: str, other: str, tables: list[str]) -> None:
         right = dbt.rows(other, f"select * from {table} order by all")
         assert left, f"{table} is empty and compares nothing"
         assert left == right, table
+
+
+def test_acts_of_a_day_are_summed_by_actor_and_repository(full: Dbt) -> None:
+    """Pushes, issues opened and comments on issues; of the Hub commits and discussions."""
+    rows = full.rows(
+        "full",
+        """
+        select platform, source, split_part(repository_key, ':', 3), split_part(actor_key, ':', 3),
+            interaction_type, cast(occurred_on as varchar), cast(first_at as varchar),
+            cast(last_at as varchar), act_count
+        from core.fct_actor_repository_daily order by all
+        """,
+    )
+    ann, bob = (("gharchive", "1", who) for who in ("11", "12"))
+    commit, talked = "commit", "discussion"
+    lab = ("huggingface", "huggingface", "b1")
+    assert rows == [
+        # One of the two was recorded again, too late to be known for the same.
+        ("github", *ann, commit, D1, f"{D1} 00:10:00", f"{D1} 00:10:00", 2),
+        ("github", *ann, commit, D2, f"{D2} 00:10:00", f"{D2} 00:10:00", 1),
+        ("github", *ann, talked, D1, f"{D1} 00:11:00", f"{D1} 00:12:00", 2),
+        ("github", *bob, commit, D1, f"{D1} 23:59:59", f"{D1} 23:59:59", 1),
+        ("github", "gharchive", "2", "11", commit, D3, f"{D3} 05:02:00", f"{D3} 05:03:00", 2),
+        (*lab, "ann", commit, "2024-01-01", "2024-01-01 00:00:00", "2024-01-01 00:00:00", 2),
+        (*lab, "bob", commit, "2024-01-01", "2024-01-01 00:00:00", "2024-01-01 00:00:00", 2),
+        (*lab, "eve", talked, "2024-02-01", "2024-02-01 00:00:00", "2024-02-01 00:00:00", 1),
+    ]
+
+
+def test_lineage_is_told_by_key(full: Dbt) -> None:
+    rows = full.rows("full", "select * from core.fct_model_lineage order by all")
+    child = "huggingface:model:b2"
+    # Nobody is his own parent; one was renamed since, one is not known.
+    assert rows == [
+        (child, "huggingface:model:b1", "Lab/One", "merge", False),
+        (child, "huggingface:model:b3", "lab/quiet", "finetune", True),
+        (child, None, "gone/parent", "unknown", False),
+    ]
 
 
 def test_acts_are_kept_once_and_late_ones_too(full: Dbt) -> None:
@@ -534,6 +580,7 @@ def test_a_new_version_of_a_day_leaves_nothing_of_the_old(replaced: Dbt) -> None
         [
             "intermediate.int_github_events__deduplicated",
             "intermediate.int_github_repositories__observed",
+            "intermediate.int_github_acts__summed",
             "core.fct_repository_daily",
             "core.source_hour",
         ],

@@ -3,6 +3,7 @@
         materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key=['repository_type', 'repository_name'],
+        on_schema_change='append_new_columns',
         tags=['snapshot', 'incremental'],
         meta={'dagster': {'group': 'huggingface'}}
     )
@@ -11,7 +12,8 @@
 {%- set facts = [
     'owner_name', 'created_at', 'last_modified_at', 'like_count', 'download_30d_count',
     'download_all_count', 'gated', 'is_private', 'is_disabled', 'removed_at', 'library_name',
-    'pipeline_tag', 'licence', 'parameter_count', 'storage_byte_count', 'source_form'
+    'pipeline_tag', 'licence', 'parameter_count', 'storage_byte_count', 'source_form',
+    'base_models'
 ] %}
 
 with new_rows as (

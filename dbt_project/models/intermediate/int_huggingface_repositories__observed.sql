@@ -139,6 +139,7 @@ select
     models.licence,
     models.parameter_count,
     models.storage_byte_count,
+    models.base_models,
     models.source_form,
     case
         when answers.commits_outcome = 'ok'
