@@ -14,7 +14,17 @@ from typing import Any
 
 import dagster as dg
 
-from checks import coverage, expectations, figures, ledger, mining, privacy, recency, sampling
+from checks import (
+    coverage,
+    expectations,
+    figures,
+    ledger,
+    mining,
+    networks,
+    privacy,
+    recency,
+    sampling,
+)
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
 from orchestration import keys, metadata
@@ -135,6 +145,23 @@ _FIGURES = {
 }
 _SURVIVAL = (_GRAIN, _FIT, Planned("survival_falls", "Shares fall with age.", True))
 _RERUN = (_GRAIN, _FIT, Planned("claims_are_all_there", "Every claim has its row.", True))
+_NETWORKS = {
+    keys.NETWORK_SUMMARY: (_GRAIN, _FIT),
+    keys.NETWORK_DEGREE: (
+        _GRAIN,
+        _FIT,
+        Planned("degrees_add_up", "Degrees are of what the summary tells.", True),
+    ),
+    keys.NETWORK_SENSITIVITY: (_GRAIN, _FIT),
+    keys.NETWORK_MEASURE: (_GRAIN, _FIT),
+    keys.NETWORK_COMMUNITY: (_GRAIN, _FIT),
+    keys.NETWORK_BLOCK: (
+        _GRAIN,
+        _FIT,
+        Planned("blocks_are_within", "Blocks are within their communities.", True),
+    ),
+    keys.NETWORK_LAYOUT: (_GRAIN, _FIT),
+}
 _ESTIMATED = Planned(
     "estimates_hold", "All figures are there, and each lies within its interval.", True
 )
@@ -151,6 +178,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         _steps("check_samples", _SAMPLED, _samples, True),
         _step("check_estimates", keys.INTENSITY_ESTIMATE, (_ESTIMATED,), _estimates, True),
         _figures_step("check_figures", _FIGURES),
+        _figures_step("check_networks", _NETWORKS),
         _figures_step("check_survival", {keys.SURVIVAL: _SURVIVAL}),
         _figures_step("check_rerun", {keys.RERUN: _RERUN}),
         _step("check_published", keys.PUBLISHED, (_PUBLISHED, _PSEUDONYMOUS), _published, True),
@@ -348,6 +376,8 @@ def _figures_step(
     name: str, planned: Mapping[dg.AssetKey, Sequence[Planned]]
 ) -> dg.AssetChecksDefinition:
     """The checks of marts of the study's figures."""
+    all_rules = {**figures.RULES, **networks.RULES}
+    all_checks = {**figures.CHECKS, **networks.CHECKS}
 
     def evaluate(
         context: dg.AssetCheckExecutionContext, installation: Installation
@@ -356,9 +386,9 @@ def _figures_step(
         study = installation.settings().study.name
         with installation.warehouse() as warehouse:
             for key, several in planned.items():
-                rules = figures.RULES[".".join(key.path)]
+                rules = all_rules[".".join(key.path)]
                 for one in several:
-                    yield key, figures.CHECKS[one.name](warehouse, study, rules)
+                    yield key, all_checks[one.name](warehouse, study, rules)
 
     return _steps(name, planned, evaluate, True)
 

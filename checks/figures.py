@@ -37,12 +37,14 @@ class Rules:
         grain: columns of which no two rows of a day agree.
         complete: columns whose combinations each cell must have, with the number of them.
         figures: rule in words to the condition.
+        may_be_empty: whether a study may have no rows, as where nothing is linked.
     """
 
     table: StudyTable
     grain: tuple[str, ...]
     figures: Mapping[str, str]
     complete: tuple[tuple[str, ...], int] | None = None
+    may_be_empty: bool = False
 
 
 def _ordered(*columns: str) -> str:
@@ -163,14 +165,14 @@ def grain_is_unique(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     name, keys = "grain_is_unique", ", ".join(rules.grain)
     unnamed = " OR ".join(f"{column} IS NULL" for column in rules.grain if column != "basis")
     with reading(warehouse=warehouse) as connection:
-        rows = _rows(
+        rows = rows_of(
             connection,
-            f"SELECT {keys}, count(*) AS rows FROM {_newest(rules)} GROUP BY {keys}"
+            f"SELECT {keys}, count(*) AS rows FROM {newest(rules)} GROUP BY {keys}"
             f" HAVING count(*) > 1 OR {unnamed} ORDER BY ALL",
             study,
         )
         total = _count(connection, rules, study)
-    if not total:
+    if not total and not rules.may_be_empty:
         return failed(name, "error", f"The study {study} has no rows", rows=[])
     if rows:
         told = f"{len(rows)} figures are there twice or have no name"
@@ -188,15 +190,15 @@ def figures_fit(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
             f"count(*) FILTER (NOT coalesce({condition}, true))"
             for condition in rules.figures.values()
         )
-        found = connection.execute(f"SELECT {counts} FROM {_newest(rules)}", {"study": study})
+        found = connection.execute(f"SELECT {counts} FROM {newest(rules)}", {"study": study})
         for (rule, condition), count in zip(
             rules.figures.items(), found.fetchall()[0], strict=True
         ):
             if count:
                 broken[rule] = int(count)
-                query = f"SELECT '{rule}' AS rule, * FROM {_newest(rules)}"\
+                query = f"SELECT '{rule}' AS rule, * FROM {newest(rules)}"\
                     f" WHERE NOT coalesce({condition}, true) LIMIT 3"  # fmt: skip
-                examples += _rows(connection, query, study)
+                examples += rows_of(connection, query, study)
     if broken:
         told = listed([f"{rule} ({count} rows)" for rule, count in broken.items()])
         return failed(name, "error", f"Not so: {told}", rows=first_rows(examples), **broken)
@@ -210,10 +212,10 @@ def cells_are_whole(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     columns, number = rules.complete
     cell = ", ".join(CELL)
     with reading(warehouse=warehouse) as connection:
-        rows = _rows(
+        rows = rows_of(
             connection,
             f"SELECT {cell}, count(DISTINCT ({', '.join(columns)})) AS figures"
-            f" FROM {_newest(rules)} GROUP BY {cell} HAVING figures <> {number} ORDER BY ALL",
+            f" FROM {newest(rules)} GROUP BY {cell} HAVING figures <> {number} ORDER BY ALL",
             study,
         )
         total = _count(connection, rules, study)
@@ -228,16 +230,16 @@ def bins_add_up(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     name = "bins_add_up"
     keys = ", ".join((*CELL, "platform", "feature", "basis"))
     with reading(warehouse=warehouse) as connection:
-        rows = _rows(
+        rows = rows_of(
             connection,
             f"""
             WITH bins AS (
                 SELECT {keys}, sum(repository_count) AS binned, sum(value_sum) AS value_sum,
                     sum(share) AS share, max(share_at_least) AS at_least
-                FROM {_newest(rules)} GROUP BY {keys}
+                FROM {newest(rules)} GROUP BY {keys}
             )
             SELECT {keys}, repository_count, binned, total_value, value_sum, share
-            FROM {_newest(RULES[SUMMARY.name])} LEFT JOIN bins USING ({keys})
+            FROM {newest(RULES[SUMMARY.name])} LEFT JOIN bins USING ({keys})
             WHERE repository_count > 0 AND NOT coalesce(
                 binned = repository_count AND abs(share - 1) <= {NEAR} AND abs(at_least - 1)
                 <= {NEAR}
@@ -256,9 +258,9 @@ def survival_falls(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     """A share still active at an age is never above that of an earlier age."""
     name = "survival_falls"
     with reading(warehouse=warehouse) as connection:
-        rows = _rows(
+        rows = rows_of(
             connection,
-            f"SELECT bot_policy, platform, age_months, survival FROM {_newest(rules)}"
+            f"SELECT bot_policy, platform, age_months, survival FROM {newest(rules)}"
             " QUALIFY survival > lag(survival) OVER"
             " (PARTITION BY bot_policy, platform ORDER BY age_months) ORDER BY ALL",
             study,
@@ -272,10 +274,10 @@ def claims_are_all_there(warehouse: Path, study: str, rules: Rules) -> CheckOutc
     """Every published claim has its row, those that no mart measures yet as well."""
     name = "claims_are_all_there"
     with reading(warehouse=warehouse) as connection:
-        rows = _rows(
+        rows = rows_of(
             connection,
             "SELECT claim FROM warehouse.seeds.published_claims WHERE claim NOT IN"
-            f" (SELECT claim FROM {_newest(rules)}) ORDER BY claim",
+            f" (SELECT claim FROM {newest(rules)}) ORDER BY claim",
             study,
         )
     if rows:
@@ -298,20 +300,22 @@ CHECKS: Mapping[str, Callable[[Path, str, Rules], CheckOutcome]] = {
 }
 
 
-def _newest(rules: Rules) -> str:
+def newest(rules: Rules) -> str:
+    """SQL of a mart's rows of the newest day of `$study`, of an attached warehouse."""
     table = f"warehouse.{rules.table.name}"
     return (f"(SELECT * FROM {table} WHERE study = $study AND day ="
             f" (SELECT max(day) FROM {table} WHERE study = $study)) AS newest")  # fmt: skip
 
 
 def _count(connection: "duckdb.DuckDBPyConnection", rules: Rules, study: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM {_newest(rules)}", {"study": study})
+    found = connection.execute(f"SELECT count(*) FROM {newest(rules)}", {"study": study})
     return int(found.fetchall()[0][0])
 
 
-def _rows(
+def rows_of(
     connection: "duckdb.DuckDBPyConnection", query: str, study: str
 ) -> list[dict[str, object]]:
+    """Rows of a query that names `$study`."""
     found = connection.execute(query, {"study": study})
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -46,6 +46,7 @@ from orchestration.failures import (
     TransientFailure,
 )
 from orchestration.mining_cli import app as mining_app
+from orchestration.networks_cli import app as networks_app
 from orchestration.privacy_cli import app as privacy_app
 from orchestration.sample_cli import app as sample_app
 from orchestration.settings import CONFIG_VARIABLE, TOKEN_VARIABLES, Settings
@@ -75,6 +76,7 @@ app.add_typer(actors_app, name="actors")
 app.add_typer(mining_app, name="mine")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(sample_app, name="sample")
+app.add_typer(networks_app, name="networks")
 app.add_typer(twin_app, name="twin")
 app.command()(compare)
 out = Console(highlight=False, soft_wrap=True)

@@ -70,6 +70,13 @@ RERUN = mart("mart_study_rerun")
 SENSITIVITY = mart("mart_policy_sensitivity")
 INTENSITY_ESTIMATE = mart("mart_intensity_estimate")
 ACTOR_EVALUATION = mart("mart_actor_evaluation")
+NETWORK_SUMMARY = mart("mart_network_summary")
+NETWORK_DEGREE = mart("mart_network_degree")
+NETWORK_SENSITIVITY = mart("mart_network_sensitivity")
+NETWORK_MEASURE = mart("mart_network_measure")
+NETWORK_COMMUNITY = mart("mart_network_community")
+NETWORK_BLOCK = mart("mart_network_block")
+NETWORK_LAYOUT = mart("mart_network_layout")
 MARTS_OF_STUDY = (
     INTENSITY_SUMMARY,
     CORRELATION,
@@ -80,6 +87,13 @@ MARTS_OF_STUDY = (
     RERUN,
     INTENSITY_ESTIMATE,
     ACTOR_EVALUATION,
+    NETWORK_SUMMARY,
+    NETWORK_DEGREE,
+    NETWORK_SENSITIVITY,
+    NETWORK_MEASURE,
+    NETWORK_COMMUNITY,
+    NETWORK_BLOCK,
+    NETWORK_LAYOUT,
 )
 # Of the schema `study`: private to the warehouse.
 SAMPLE_STRATUM = AssetKey(["study", "sample_stratum"])

@@ -380,6 +380,74 @@ class GridSettings(Section):
         return value
 
 
+Rank = Literal["stars", "forks", "commits", "downloads", "actors"]
+Semantics = Literal["pairwise_gap", "trailing", "calendar"]
+
+
+class NetworkCellSettings(Section):
+    """One way to make a network; docs/networks.md says what each name means."""
+
+    bot_policy: BotPolicy = "paper"
+    staff: Literal["in", "out"] = "in"
+    unit: Literal["repository", "family"] = "repository"
+    rank: Rank = "stars"
+    top_count: int = Field(default=10_000, ge=1)
+
+
+class NetworkSettings(Section):
+    """Which networks are measured, and in which other ways beside the reference."""
+
+    reference: NetworkCellSettings = Field(
+        default=NetworkCellSettings(), description="The way that headlines are computed in."
+    )
+    window_days: int = Field(
+        default=365, ge=1, description="Of repository networks: acts at most so far apart link."
+    )
+    policies: list[BotPolicy] = ["none", "paper", "conservative", "aggressive"]
+    staffs: list[Literal["in", "out"]] = ["in", "out"]
+    units: list[Literal["repository", "family"]] = ["repository", "family"]
+    ranks: list[Rank] = Field(default=["stars"], description="Ranks by which the top is cut.")
+    top_counts: list[int] = Field(
+        default=[1000, 2000, 5000, 20_000, 50_000], description="Other sizes of the cut."
+    )
+    windows: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[90, 180, 730],
+        description="Other windows of repository networks, in days; and once without any.",
+    )
+    semantics: list[Semantics] = Field(
+        default=["trailing", "calendar"], description="Other meanings of the window."
+    )
+    null_draws: int = Field(
+        default=20, ge=2, le=10_000, description="Rewired networks behind each z-score."
+    )
+    most_null_memberships: int = Field(
+        default=5_000_000,
+        ge=0,
+        description="Pairs of actor and repository up to which a night rewires a network.",
+    )
+    community_runs: int = Field(
+        default=100, ge=1, le=10_000, description="Runs behind each consensus of communities."
+    )
+    most_projection_gb: float = Field(
+        default=2.0, gt=0, description="Memory up to which a network's edges are listed at all."
+    )
+    most_structure_edges: int = Field(
+        default=5_000_000,
+        ge=0,
+        description="Edges up to which a night measures clustering, cores and communities.",
+    )
+    layout_nodes: int = Field(
+        default=1500, ge=10, le=20_000, description="Nodes in the picture of the communities."
+    )
+
+    @field_validator("top_counts")
+    @classmethod
+    def _at_least_one(cls, value: list[int]) -> list[int]:
+        if any(number < 1 for number in value):
+            raise ValueError("a cut has at least one repository")
+        return value
+
+
 class StudySettings(Section):
     """The study whose results carry this name."""
 
@@ -387,6 +455,14 @@ class StudySettings(Section):
     seed: int = Field(default=2016, ge=0)
     sample: SampleSettings = SampleSettings()
     grid: GridSettings = GridSettings()
+    networks: NetworkSettings = NetworkSettings()
+
+    @model_validator(mode="after")
+    def _networks_can_be_cut(self) -> Self:
+        for rank in (*self.networks.ranks, self.networks.reference.rank):
+            if rank not in self.sample.ranks:
+                raise ValueError(f"networks are cut by {rank}, which sample.ranks lacks")
+        return self
 
     @model_validator(mode="after")
     def _cells_can_be_made(self) -> Self:

@@ -27,6 +27,8 @@ from assets.study import (
 )
 from assets.study.cells import reference_cell
 from assets.study.features import FEATURES
+from assets.study.networks import grid as networks
+from assets.study.networks import tables as network_tables
 from assets.study.planted import planted_truth
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration import keys, metadata
@@ -65,6 +67,19 @@ OF_GRID = {
     keys.COMPARISON: marts.COMPARISON,
     keys.DISTRIBUTION: marts.DISTRIBUTION,
 }
+OF_NETWORKS = {
+    keys.NETWORK_SUMMARY: network_tables.SUMMARY,
+    keys.NETWORK_DEGREE: network_tables.DEGREE,
+    keys.NETWORK_SENSITIVITY: network_tables.SENSITIVITY,
+    keys.NETWORK_MEASURE: network_tables.MEASURE,
+    keys.NETWORK_COMMUNITY: network_tables.COMMUNITY,
+    keys.NETWORK_BLOCK: network_tables.BLOCK,
+    keys.NETWORK_LAYOUT: network_tables.LAYOUT,
+}
+DAILY_ACTS = dg.AssetKey(["core", "fct_actor_repository_daily"])
+ACTORS = dg.AssetKey(["core", "dim_actor"])
+LINEAGE = dg.AssetKey(["core", "fct_model_lineage"])
+AFFILIATIONS = dg.AssetKey(["core", "bridge_actor_organisation"])
 COUNTS = [column for of in FEATURES.values() for column in of.values()]
 
 Origins = Mapping[str, Sequence[tuple[dg.AssetKey, str]]]
@@ -109,6 +124,7 @@ def study_assets() -> list[dg.AssetsDefinition]:
         _samples(),
         _estimates(),
         _grid(),
+        _networks(),
         mart_policy_sensitivity,
         _survival(),
         _rerun(),
@@ -212,6 +228,40 @@ def _grid() -> dg.AssetsDefinition:
     return study_grid
 
 
+def _networks() -> dg.AssetsDefinition:
+    """All networks: one step, as they are of the same acts."""
+
+    @dg.multi_asset(
+        name="study_networks",
+        specs=[
+            _spec(
+                key,
+                table,
+                [DAILY_ACTS, ACTORS, LINEAGE, AFFILIATIONS, ACTIVITY, keys.TOP_CUT],
+                _of_acts(table),
+            )
+            for key, table in OF_NETWORKS.items()
+        ],
+        pool=keys.WAREHOUSE_POOL,
+        retry_policy=retry_policy(),
+    )
+    def study_networks(installation: Installation) -> Iterator[dg.MaterializeResult[None]]:
+        study = installation.settings().study
+        with told_to_dagster(), installation.warehouse() as warehouse:
+            made = networks.compute_networks(warehouse, study)
+        for key, table in OF_NETWORKS.items():
+            yield _kept(
+                key,
+                study.name,
+                made.rows[table.name],
+                day=str(made.day),
+                networks=len(made.rows[network_tables.SUMMARY.name]),
+                networks_taken_over=made.taken_over,
+            )
+
+    return study_networks
+
+
 def _survival() -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.SURVIVAL,
@@ -252,7 +302,7 @@ def _survival() -> dg.AssetsDefinition:
 def _rerun() -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.RERUN,
-        deps=[*OF_GRID, keys.INTENSITY_ESTIMATE, CLAIMS],
+        deps=[*OF_GRID, keys.INTENSITY_ESTIMATE, keys.NETWORK_SUMMARY, CLAIMS],
         kinds={"python", "duckdb"},
         description=RERUN,
         **_shared(marts.RERUN, {}),
@@ -339,6 +389,20 @@ def _of_counts(table: StudyTable) -> Origins:
     named = {name for name, _, _ in marts.CELL} | {"platform", "feature", "input_hash"}
     figures = [name for name in table.column_names if name not in named]
     return {**dict.fromkeys(figures, origins), "bot_policy": [(INTENSITY, "bot_policy")]}
+
+
+def _of_acts(table: StudyTable) -> Origins:
+    """Every figure is made of who acted where and when, among the repositories of a cut."""
+    acts = [(DAILY_ACTS, name) for name in ("actor_key", "repository_key", "first_at", "last_at")]
+    origins = [*acts, (keys.TOP_CUT, "place")]
+    named = {name for name, _, _ in network_tables.CELL} | {"input_hash", "reason"}
+    figures = dict.fromkeys((name for name in table.column_names if name not in named), origins)
+    organised = {
+        name: [*origins, (AFFILIATIONS, "organisation_key")]
+        for name in figures
+        if name.startswith("organisation_")
+    }
+    return {**figures, **organised}
 
 
 def _of_estimates() -> Origins:

@@ -75,7 +75,7 @@ def top_cuts(
             found = connection.execute(
                 f"SELECT repository_key FROM {frame} AND {column} IS NOT NULL"
                 f" ORDER BY {column} DESC, {number_sql(study.seed, 'repository_key')},"
-                f" repository_key LIMIT {max(study.sample.top_n, default=0)}"
+                f" repository_key LIMIT {_depth(study, rank)}"
             ).fetchall()
             rows += [
                 {"study": study.name, "platform": platform, "rank_name": rank,
@@ -83,6 +83,14 @@ def top_cuts(
                 for place, (key,) in enumerate(found, 1)
             ]  # fmt: skip
     return rows
+
+
+def _depth(study: "StudySettings", rank: str) -> int:
+    """How many places anybody asks for: samples' cuts, and networks by some ranks."""
+    networks, depth = study.networks, max(study.sample.top_n, default=0)
+    if rank in (networks.reference.rank, *networks.ranks):
+        depth = max(depth, networks.reference.top_count, *networks.top_counts)
+    return depth
 
 
 def overlaps(cuts: Sequence[Row], top_n: Sequence[int]) -> list[Row]:

@@ -1,0 +1,286 @@
+"""What is told of the reference networks beside their figures.
+
+Belongs here: which measures, communities and pictures the marts keep of them. Does not belong here:
+how any of them is computed (`null_models`, `bipartite`, `structure`, `communities`, `layout`).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assets.study.networks.acts import Mode, Window
+from assets.study.networks.cells import NetworkCell
+from assets.study.networks.incidence import incidence, windowed_incidence
+from assets.study.networks.layout import lay_out
+from assets.study.networks.loading import CellActs, Loaded
+from assets.study.networks.measure import Figures
+from assets.study.networks.tables import BLOCK, COMMUNITY, LAYOUT, MEASURE
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from assets.study.networks.null_models import ZScore
+    from assets.study.networks.projection import Projection
+    from orchestration.settings import NetworkSettings, StudySettings
+
+Row = dict[str, Any]
+DETAILS = (MEASURE, COMMUNITY, BLOCK, LAYOUT)
+# Another way of computing makes what was kept untrue.
+VERSION = 1
+# Communities in the picture of the blocks.
+BLOCKS = 20
+GB = 1_000_000_000
+UNDEFINED = "not defined for this network"
+NAMES = {
+    "edges": "edge_count",
+    "connected_rate": "connected_rate",
+    "average_degree_all": "average_degree",
+    "average_degree_connected": "average_degree_connected",
+    "max_degree": "maximum_degree",
+}
+MEMBERSHIPS = """
+    SELECT member.actor_key, member.login
+    FROM (
+        SELECT bridge.actor_key, bridge.grade, organisation.login,
+            count(*) OVER (PARTITION BY bridge.organisation_key) AS members
+        FROM core.bridge_actor_organisation AS bridge
+        INNER JOIN core.dim_organisation AS organisation USING (organisation_key)
+        WHERE bridge.platform = $platform AND bridge.ended_on IS NULL
+            AND organisation.login IS NOT NULL
+    ) AS member
+    QUALIFY row_number() OVER (
+        PARTITION BY actor_key ORDER BY grade, members DESC, login
+    ) = 1
+"""
+
+
+def details_hash(
+    connection: "duckdb.DuckDBPyConnection", study: "StudySettings", platform: str, told: str
+) -> str:
+    """Of all that details depend on: the network's input, settings, and who belongs where."""
+    asked = study.networks
+    settings = (
+        VERSION, study.seed, asked.null_draws, asked.most_null_memberships, asked.community_runs,
+        asked.most_projection_gb, asked.most_structure_edges, asked.layout_nodes,
+    )  # fmt: skip
+    (members,) = connection.execute(
+        "SELECT md5(string_agg(actor_key || ' ' || login, ',' ORDER BY actor_key))"
+        f" FROM ({MEMBERSHIPS})",
+        {"platform": platform},
+    ).fetchall()[0]
+    return hashlib.blake2b(f"{told} {settings} {members}".encode(), digest_size=16).hexdigest()
+
+
+def organisations(connection: "duckdb.DuckDBPyConnection", loaded: Loaded) -> list[str | None]:
+    """(actors,) the organisation that each belongs to by the best evidence; None: none is known."""
+    found = dict(
+        row[:2] for row in connection.execute(MEMBERSHIPS, {"platform": loaded.platform}).fetchall()
+    )
+    return [found.get(key) for key in loaded.actor_key]
+
+
+class Details:
+    """The details of one reference network."""
+
+    def __init__(
+        self,
+        study: "StudySettings",
+        cell: NetworkCell,
+        window: Window,
+        found: CellActs,
+        figures: Figures,
+        common: Row,
+        told: str,
+    ) -> None:
+        self._seed = study.seed
+        self._asked: NetworkSettings = study.networks
+        self._mode: Mode = cell.network
+        self._acts = found.acts
+        self._window = window
+        self._figures = figures
+        self._network = {
+            **common, "network": cell.network, "interaction_type": cell.interaction_type,
+        }  # fmt: skip
+        self._told = told
+
+    def rows(self, organisation: list[str | None]) -> dict[str, list[Row]]:
+        """Rows of all tables of details.
+
+        Args:
+            organisation: (actors of the cell,)
+        """
+        made: dict[str, list[Row]] = {table.name: [] for table in DETAILS}
+        measures = made[MEASURE.name]
+        measures += self._headline()
+        if not self._figures.active_nodes:
+            return made
+        projection, reason = self._projection()
+        measures += self._structure(projection, reason)
+        if self._mode == "actor":
+            if projection is None:
+                measures.append(self._measure("community", "community_count", None, reason))
+            else:
+                self._communities(projection, organisation, made)
+        return made
+
+    def _headline(self) -> Iterator[Row]:
+        """Headline figures and bipartite measures, beside those of rewired networks."""
+        from assets.study.networks.bipartite import bipartite
+        from assets.study.networks.null_models import z_scores
+
+        memberships = windowed_incidence(self._acts, self._mode, self._window)
+        memberships = memberships or incidence(self._acts, self._mode)
+        if self._figures.memberships > self._asked.most_null_memberships:
+            reason = "too many memberships to rewire (networks.most_null_memberships)"
+            for own, name in NAMES.items():
+                yield self._measure("headline", name, getattr(self._figures, own), reason)
+        else:
+            for one in z_scores(
+                self._acts, self._mode, self._window, self._asked.null_draws, self._seed,
+                observed=self._figures,
+            ):  # fmt: skip
+                yield self._scored("headline", NAMES[one.figure], one)
+        for name, value in bipartite(memberships, self._seed).items():
+            yield self._measure("bipartite", name, value)
+
+    def _projection(self) -> "tuple[Projection | None, str | None]":
+        """The network's edges, or why they are not listed."""
+        from assets.study.networks.projection import estimated_bytes, project, project_windowed
+
+        edges, most = self._figures.edges, self._asked.most_structure_edges
+        if edges > most:
+            return None, f"{edges} links are more than {most} (networks.most_structure_edges)"
+        most_bytes = int(self._asked.most_projection_gb * GB)
+        if estimated_bytes(edges) > most_bytes:
+            return None, f"{edges} links do not fit (networks.most_projection_gb)"
+        memberships = windowed_incidence(self._acts, self._mode, self._window)
+        if memberships is not None:
+            return project(memberships, "none", most_bytes), None
+        return project_windowed(self._acts, self._mode, self._window, most_bytes=most_bytes), None
+
+    def _structure(self, projection: "Projection | None", reason: str | None) -> Iterator[Row]:
+        from assets.study.networks.structure import structure
+
+        if projection is None:
+            yield self._measure("structure", "edge_count", None, reason)
+            return
+        for name, value in structure(projection, self._seed).items():
+            yield self._measure("structure", name, value)
+
+    def _communities(
+        self, projection: "Projection", organisation: list[str | None], made: dict[str, list[Row]]
+    ) -> None:
+        from assets.study.networks.agreement import pairwise_ami
+        from assets.study.networks.communities import Edges, consensus, ensemble, modularity
+
+        edges = Edges(projection.node_count, projection.i, projection.j)
+        seeds = range(self._seed, self._seed + self._asked.community_runs)
+        runs = ensemble(edges, "louvain", seeds)
+        agreed = consensus(edges, runs)
+        told = {
+            "community_count": len(np.unique(agreed[self._figures.degrees > 0])),
+            "run_count": len(runs),
+            "modularity": modularity(edges, agreed),
+            "modularity_of_runs": float(np.mean([modularity(edges, run) for run in runs])),
+        }
+        if len(runs) > 1:
+            ami = pairwise_ami(runs)[np.triu_indices(len(runs), 1)]
+            told |= {"ami_mean": float(ami.mean()), "ami_minimum": float(ami.min())}
+        made[MEASURE.name] += [self._measure("community", *one) for one in told.items()]
+        made[COMMUNITY.name] += self._members(projection, agreed, organisation)
+        made[BLOCK.name] += self._blocks(projection, agreed)
+        made[LAYOUT.name] += self._layout(projection, agreed, organisation)
+
+    def _members(
+        self, projection: "Projection", community: NDArray[Any], organisation: list[str | None]
+    ) -> Iterator[Row]:
+        """Communities of two and more."""
+        size = np.bincount(community)
+        first, second = community[projection.i], community[projection.j]
+        is_inner = first == second
+        inner = np.bincount(first[is_inner], minlength=size.size)
+        ends = np.concatenate([first[~is_inner], second[~is_inner]])
+        outer = np.bincount(ends, minlength=size.size)
+        member: list[list[str]] = [[] for _ in range(size.size)]
+        for at, login in zip(community.tolist(), organisation, strict=True):
+            if login is not None:
+                member[at].append(login)
+        for at in np.flatnonzero(size > 1).tolist():
+            known = Counter(member[at])
+            login, most = min(known.items(), key=lambda one: (-one[1], one[0]), default=(None, 0))
+            yield {
+                **self._network,
+                "community": at,
+                "node_count": int(size[at]),
+                "inner_edge_count": int(inner[at]),
+                "outer_edge_count": int(outer[at]),
+                "known_count": known.total(),
+                "organisation_login": login,
+                "organisation_share": most / int(size[at]) if login else None,
+            }
+
+    def _blocks(self, projection: "Projection", community: NDArray[Any]) -> Iterator[Row]:
+        size = np.bincount(community)
+        ends = np.sort(np.stack([community[projection.i], community[projection.j]]), axis=0)
+        ends = ends[:, (ends < BLOCKS).all(axis=0)]
+        pairs, count = np.unique(ends, axis=1, return_counts=True)
+        for first, second, edges in zip(*pairs.tolist(), count.tolist(), strict=True):
+            own, other = int(size[first]), int(size[second])
+            possible = own * (own - 1) // 2 if first == second else own * other
+            yield {
+                **self._network,
+                "first_community": first,
+                "second_community": second,
+                "edge_count": edges,
+                "density": edges / possible,
+            }
+
+    def _layout(
+        self, projection: "Projection", community: NDArray[Any], organisation: list[str | None]
+    ) -> Iterator[Row]:
+        drawn = lay_out(
+            projection.node_count, projection.i, projection.j, community,
+            self._asked.layout_nodes, self._seed,
+        )  # fmt: skip
+        linked: list[list[str]] = [[] for _ in drawn.node]
+        for high, low in zip(drawn.i.tolist(), drawn.j.tolist(), strict=True):
+            linked[high].append(str(low))
+        for at, node in enumerate(drawn.node.tolist()):
+            yield {
+                **self._network,
+                "node": at,
+                "x": float(drawn.position[at, 0]),
+                "y": float(drawn.position[at, 1]),
+                "community": int(community[node]),
+                "degree": int(self._figures.degrees[node]),
+                "organisation_login": organisation[node],
+                "linked_to": ",".join(linked[at]),
+            }
+
+    def _measure(
+        self, family: str, name: str, value: float | None, reason: str | None = None
+    ) -> Row:
+        return {
+            **dict.fromkeys(MEASURE.column_names),
+            **self._network,
+            "family": family,
+            "measure": name,
+            "value": None if value is None else float(value),
+            "draw_count": 0,
+            "reason": reason or (None if value is not None else UNDEFINED),
+            "input_hash": self._told,
+        }
+
+    def _scored(self, family: str, name: str, score: "ZScore") -> Row:
+        return {
+            **self._measure(family, name, score.observed, score.reason),
+            "null_mean": score.mean,
+            "null_deviation": score.deviation,
+            "z_score": score.z,
+            "p_value": score.p,
+            "draw_count": score.draws,
+        }
