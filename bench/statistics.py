@@ -185,29 +185,35 @@ def scipy_bootstrap(github: Platform, hub: Platform, draws: int) -> Row:
 # ---------------------------------------------------------------- coverage
 
 
+KINDS = ("continuous", "whole", "zeros", "heavy", "alone")
+
+
 def coverage(rounds: int) -> Iterator[Row]:
     """How often intervals of 95 % hold the effect of the population they were drawn from.
 
     Owners have 1 to 50 repositories (Pareto 1.5), whose values share a part (lognormal, 0.6 of the
-    owner and 0.8 of the repository); `whole` rounds them down.
+    owner and 0.8 of the repository). `whole` rounds them down, `zeros` does so with a quarter of
+    them, `heavy` are whole numbers of owners with up to 200 (Pareto 1.1), `alone` has one of each.
+    A missing end counts as infinite where it is the upper one; without both nothing is counted.
     """
     from assets.study.statistics import two_sample
     from assets.study.statistics.bootstrap import Group, clustered_bootstrap
 
     rng = np.random.default_rng(1)
-    for kind in ("continuous", "whole"):
-        truth = two_sample.effects(*(activity(rng, 400_000, at, kind)[0] for at in (2.0, 1.2)))
-        for owners in (50, 100, 300):
+    for kind in KINDS:
+        truth = two_sample.effects(*(activity(rng, 400_000, at, kind)[0] for at in (2.8, 2.0)))
+        for owners in (10, 20, 30, 50, 100, 300):
             hits: dict[str, list[bool]] = {name: [] for name in two_sample.EFFECTS}
             for seed in range(rounds):
-                groups = (activity(rng, owners, level, kind) for level in (2.0, 1.2))
+                groups = (activity(rng, owners, level, kind) for level in (2.8, 2.0))
                 (found,) = clustered_bootstrap(
                     *(Group(values, cluster=owner) for values, owner in groups),
                     draws=800, seed=seed,
                 )  # fmt: skip
                 for name, one in found.effects.items():
-                    if one.low is not None and one.high is not None:
-                        hits[name].append(one.low <= getattr(truth, name) <= one.high)
+                    if one.low is not None:
+                        high = np.inf if one.high is None else one.high
+                        hits[name].append(one.low <= getattr(truth, name) <= high)
             yield {"kind": kind, "owners": owners, "rounds": rounds,
                    **{name: float(np.mean(hit)) for name, hit in hits.items()}}  # fmt: skip
 
@@ -216,10 +222,13 @@ def activity(
     rng: np.random.Generator, owners: int, level: float, kind: str
 ) -> tuple[NDArray[np.float64], Ints]:
     """Values of repositories and their owners."""
-    sizes = np.minimum(1 + np.floor(rng.pareto(1.5, owners)), 50).astype(np.int64)
+    shape, most = {"heavy": (1.1, 200), "alone": (1.5, 1)}.get(kind, (1.5, 50))
+    sizes = np.minimum(1 + np.floor(rng.pareto(shape, owners)), most).astype(np.int64)
     owner = np.repeat(np.arange(owners), sizes)
     values = np.exp(level + rng.normal(0, 0.6, owners)[owner] + rng.normal(0, 0.8, owner.size))
-    return (np.floor(values) if kind == "whole" else values), owner
+    if kind in ("whole", "heavy", "zeros"):
+        values = np.floor(values / (4 if kind == "zeros" else 1))
+    return values, owner
 
 
 # ---------------------------------------------------------------- the report

@@ -263,24 +263,40 @@ def test_owners_across_strata_are_drawn_as_the_sample_s_own_bootstrap_draws_them
 
 def test_few_owners_make_an_interval_wider_than_its_draws() -> None:
     draws = np.random.default_rng(16).normal(0, 1, 100_000)
-    many, few = (bootstrap._interval(draws, degrees) for degrees in (1e6, 5.0))
+    many, few = (
+        bootstrap._interval(draws, 0.0, bootstrap._Spread(more, degrees), bootstrap._PLAIN)
+        for more, degrees in ((1.0, math.inf), (1.2, 5.0))
+    )
     assert (many.low, many.high) == pytest.approx((-1.96, 1.96), abs=0.03)
     assert many.standard_error == pytest.approx(1, abs=0.01)
-    # t of 5 degrees, and 6 / 5 of the variance.
-    assert few.high == pytest.approx(2.571 * math.sqrt(1.2), abs=0.1)
-    assert few.standard_error == pytest.approx(math.sqrt(1.2), abs=0.01)
+    # t of 5 degrees, and 1.2 of the error.
+    assert (few.low, few.high) == pytest.approx((-2.571 * 1.2, 2.571 * 1.2), abs=0.04)
+    assert few.standard_error == pytest.approx(1.2, abs=0.01)
 
 
-def test_influence_is_what_a_little_more_of_an_owner_changes() -> None:
+def test_skewness_of_draws_is_kept() -> None:
+    draws = np.exp(np.random.default_rng(3).normal(0, 0.5, 100_000))
+    found = bootstrap._interval(draws, 1.0, bootstrap._Spread(1.5, math.inf), bootstrap._LOG)
+    ends = [math.exp(sign * 1.96 * 0.5 * 1.5) for sign in (-1, 1)]
+    assert (found.low, found.high) == pytest.approx(ends, rel=0.03)
+
+
+def small_groups() -> tuple[Any, ...]:
+    """Twelve owners with repositories in both groups, one of whom makes the mean."""
     rng = np.random.default_rng(23)
     (x, a), (y, b) = activity(rng, 12, 2.0), activity(rng, 12, 1.0)
-    # One that makes the mean.
     x[0] = 1e4
-    units = bootstrap._units(Group(x, cluster=a), Group(y, cluster=b), True)
-    table, ((mine,), (other,)) = bootstrap._table(units)
+    table, ((mine,), (other,)) = bootstrap._table(
+        bootstrap._units(Group(x, cluster=a), Group(y, cluster=b), True)
+    )
+    return x, a, y, b, table, mine, other
+
+
+def test_slopes_are_what_a_little_more_of_an_owner_changes() -> None:
+    x, a, y, b, table, mine, other = small_groups()
     # Common owners are numbered as they come, here from 0 to 11.
-    ranks = bootstrap._rank_influence(table, mine, other, 0.0)
-    means = bootstrap._mean_influence(table, mine, other)
+    ranks = np.sum(bootstrap._moved(table, mine, other, bootstrap._rank_slopes(mine, other, 0)), 0)
+    means = np.sum(bootstrap._moved(table, mine, other, bootstrap._mean_slopes(mine, other)), 0)
     plain, little = effects(x, y), 1e-6
     for owner in range(12):
         more = effects(x, y, first_weight=1 + little * (a == owner),
@@ -289,18 +305,68 @@ def test_influence_is_what_a_little_more_of_an_owner_changes() -> None:
         assert -change / little == pytest.approx(ranks[owner], abs=1e-4)
         change = math.log(more.ratio_of_means or 1) - math.log(plain.ratio_of_means or 1)
         assert change / little == pytest.approx(means[owner], abs=1e-4)
-    degrees = bootstrap._Counter.of(table, mine, other).degrees
-    assert degrees["ratio_of_means"] == bootstrap._degrees(means)
-    assert degrees["cliffs_delta"] == bootstrap._degrees(ranks)
-    assert degrees["ratio_of_means"] < 6 < degrees["cliffs_delta"]
+    counter = bootstrap._Counter.of(table, mine, other)
+    for name in EFFECTS:
+        assert counter.plain[name] == pytest.approx(getattr(plain, name), rel=1e-2)
+    spreads = counter.spreads
+    assert spreads["ratio_of_means"].degrees < 6 < spreads["cliffs_delta"].degrees
+
+
+def test_spread_is_that_of_leaving_out_an_owner_at_a_time() -> None:
+    x, a, y, b, table, mine, other = small_groups()
+    kept = [(effects(x[a != owner], y), effects(x, y[b != owner])) for owner in range(12)]
+    plain = effects(x, y)
+    without = np.array([
+        [(left.vargha_delaney_a or 0) - (plain.vargha_delaney_a or 0) for left in pair]
+        for pair in kept
+    ])  # fmt: skip
+    moved = np.array(bootstrap._moved(table, mine, other, bootstrap._rank_slopes(mine, other, 0.0)))
+    expected = math.sqrt(11 / 12 * (without.sum(axis=1) ** 2).sum() / (moved.sum(0) ** 2).sum())
+    assert bootstrap._Counter.of(table, mine, other).spreads["cliffs_delta"].more == pytest.approx(
+        expected
+    )
+    of_means = np.array([
+        [math.log((left.ratio_of_means or 0) / (plain.ratio_of_means or 1)) for left in pair]
+        for pair in kept
+    ])  # fmt: skip
+    moved = np.array(bootstrap._moved(table, mine, other, bootstrap._mean_slopes(mine, other)))
+    expected = math.sqrt(11 / 12 * (of_means.sum(axis=1) ** 2).sum() / (moved.sum(0) ** 2).sum())
+    assert bootstrap._spread_of_means(table, mine, other).more == pytest.approx(expected)
+
+
+def test_under_a_design_what_moves_an_effect_is_the_design_s() -> None:
+    rng = np.random.default_rng(12)
+    stratum = np.repeat([0, 1, 2], [60, 40, 20])
+    x = np.exp(2 + stratum + rng.normal(0, 0.7, stratum.size))
+    y = np.exp(1 + rng.normal(0, 0.7, 90))
+    # The last stratum is drawn whole.
+    first = estimators.sample_of(stratum, [1200, 80, 20])
+    second = estimators.sample_of(np.zeros(90, int), [90])
+    table, ((mine,), (other,)) = bootstrap._table(
+        bootstrap._units(Group(x, sample=first), Group(y, sample=second), False)
+    )
+    moved = np.sum(bootstrap._moved(table, mine, other, bootstrap._rank_slopes(mine, other, 0)), 0)
+    expected = estimators.cliffs_delta(first, x, second, y).delta.standard_error
+    assert 2 * math.sqrt(float((moved**2).sum())) == pytest.approx(expected, rel=1e-9)
+    assert bootstrap._Counter.of(table, mine, other).spreads["cliffs_delta"].more == 1
 
 
 def test_degrees_of_freedom_count_the_owners_that_matter() -> None:
     rng = np.random.default_rng(17)
-    assert bootstrap._degrees(rng.normal(0, 1, 20_000)) == pytest.approx(20_000, rel=0.1)
-    assert bootstrap._degrees(np.array([1.0, -1.0] * 10)) == 19
-    assert bootstrap._degrees(np.concatenate([rng.normal(0, 0.01, 5000), [5.0, -5.0]])) < 5
-    assert bootstrap._degrees(np.zeros(4)) == 1
+    nothing = np.zeros(20_000)
+
+    def degrees(by: Any, clusters: int) -> float:
+        part = bootstrap._Part(nothing, nothing, slice(0), clusters, clusters, False)
+        rest = np.zeros(by.size)
+        return bootstrap._compared(part, part, (by, rest), (by, rest)).degrees
+
+    assert degrees(rng.normal(0, 1, 20_000), 20_000) == pytest.approx(20_000, rel=0.1)
+    assert degrees(np.array([1.0, -1.0] * 10), 20) == 19
+    assert degrees(np.concatenate([rng.normal(0, 0.01, 5000), [5.0, -5.0]]), 5002) < 7
+    unmoved = bootstrap._Part(nothing, nothing, slice(0), 9, 9, False)
+    assert bootstrap._compared(
+        unmoved, unmoved, (nothing, nothing), (nothing, nothing)
+    ) == bootstrap._Spread(1.0, math.inf)
 
 
 def test_neighbours_taken_together_change_an_interval_by_less_than_its_error(
@@ -373,7 +439,9 @@ def test_blind_to_owners_intervals_cover_too_seldom() -> None:
 
 def test_one_owner_has_no_interval() -> None:
     found = one(Group([1, 2, 3], cluster=["a", "a", "a"]), Group([1, 2, 3]), draws=160)
-    assert set(found.effects.values()) == {Interval()}
+    (few,) = set(found.effects.values())
+    assert (few.low, few.high, few.standard_error) == (None, None, None)
+    assert few.reason == "a side has fewer than 8 owners"
     assert (found.first_clusters, found.second_clusters, found.draws) == (1, 3, 0)
     assert found.p_value is None
 
@@ -381,22 +449,51 @@ def test_one_owner_has_no_interval() -> None:
 def test_a_group_without_values_has_no_interval() -> None:
     found = one(Group([math.nan, math.nan]), Group([1, 2, 3]))
     assert found.first_clusters == 0
-    assert one(Group([]), Group([1, 2, 3])).effects["cliffs_delta"] == Interval()
+    nobody = one(Group([]), Group([1, 2, 3])).effects["cliffs_delta"]
+    assert nobody.low is None and nobody.reason is not None
 
 
 def test_a_denominator_of_zero_has_no_interval() -> None:
     rng = np.random.default_rng(14)
-    x, y = rng.integers(1, 9, 50), np.where(rng.random(50) < 0.6, 0, 3)
+    x, y = rng.integers(1, 9, 50), np.where(rng.random(50) < 0.7, 0, 3)
     found = one(Group(x), Group(y), draws=320)
-    assert found.effects["ratio_of_medians"] == Interval()
+    assert found.effects["ratio_of_medians"] == Interval(reason="the denominator is zero")
     assert found.effects["ratio_of_means"].low is not None
+    nothing = one(Group(x), Group(np.zeros(50)), draws=320).effects["ratio_of_means"]
+    assert nothing.low is None and nothing.reason is not None
 
 
-def test_groups_that_do_not_overlap_have_no_p_value() -> None:
-    found = one(Group([5, 6, 7, 8]), Group([1, 2, 3]), draws=160)
-    assert found.p_value is None
-    assert found.effects["cliffs_delta"].low == pytest.approx(1, abs=1e-12)
-    assert found.effects["cliffs_delta"].high == pytest.approx(1, abs=1e-12)
+def test_a_denominator_that_may_be_zero_has_no_upper_end() -> None:
+    rng = np.random.default_rng(14)
+    x, y = rng.integers(1, 9, 50), np.where(np.arange(50) < 22, 0, 3)
+    median = one(Group(x), Group(y), draws=320).effects["ratio_of_medians"]
+    assert median.low is not None and 0 < median.low < np.median(x) / 3
+    assert median.high is None and median.standard_error is None
+    assert median.reason == "the denominator is zero in some of the draws"
+
+
+def test_a_ratio_of_zero_has_an_interval_from_zero_on() -> None:
+    x, y = np.where(np.arange(60) < 33, 0, 2), np.full(60, 4) + np.arange(60) % 3
+    median = one(Group(x), Group(y), draws=640).effects["ratio_of_medians"]
+    assert median.low == 0 and median.high is not None and median.high > 0
+    assert median.reason is None
+
+
+@pytest.mark.parametrize("shift", [50, 9.7])
+def test_groups_that_hardly_overlap_have_no_interval_of_delta(shift: float) -> None:
+    found = one(Group(np.arange(10) + shift), Group(np.arange(10)), draws=160)
+    for name in ("cliffs_delta", "vargha_delaney_a"):
+        assert found.effects[name] == Interval(reason="the groups overlap in hardly any owner")
+    assert found.effects["hodges_lehmann"].low is not None
+    if shift == 50:
+        assert found.p_value is None
+
+
+def test_a_mean_that_few_owners_make_has_no_interval() -> None:
+    x, y = np.arange(1, 31), np.where(np.arange(30) < 5, np.arange(30), 0)
+    found = one(Group(x), Group(y), draws=160)
+    assert found.effects["ratio_of_means"].low is None
+    assert "fewer than 8 owners have anything" in str(found.effects["ratio_of_means"].reason)
 
 
 WRONG: list[tuple[Group, str]] = [

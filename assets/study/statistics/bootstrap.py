@@ -6,10 +6,16 @@ themselves (`two_sample`), means of one sample under its design (`assets.study.r
 A draw multiplies all that an owner has by one exponential number (Rubin 1981; of clusters: Field
 and Welsh 2007). Such numbers were chosen over counts of owners drawn with replacement as no draw
 loses a group or its middle, and as their skewness lengthens intervals on the side of a heavy tail,
-where percentiles are too short. Where owners are few, or a few have most, resampling varies less
-than the sample did and intervals are too short: ends are then percentiles farther out (Hesterberg
-2015, the expanded percentile interval). Under a design the numbers are centred within strata and
-shrunk by the finite population correction, as in `assets.study.resampling`.
+where percentiles are too short. Under a design the numbers are centred within strata and shrunk by
+the finite population correction, as in `assets.study.resampling`.
+
+Where owners are few, or a few have most, resampling varies less than samples do, and how much they
+do is hardly known. The percentiles' distances from the effect are therefore stretched, on a scale
+on which effects are symmetric (atanh, logarithm): by the standard error of the jackknife, which
+leaves out an owner at a time, over that of the draws to first order, and by Student's t over the
+normal quantile. Its degrees of freedom fall where few owners make up most of the variance (as
+Hesterberg's expanded percentiles, 2015, with the variance and the degrees that clusters ask for:
+Bell and McCaffrey 2002; Imbens and Kolesar 2016). With many owners nothing is stretched.
 
 What a draw needs is the weight of each distinct value, a product of the table of values by owners
 with the owners' numbers. That table is made once for all features and both groups, so that they
@@ -17,9 +23,9 @@ share the draws.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +36,6 @@ from assets.study.statistics.two_sample import (
     SMALLEST_P_VALUE,
     TOLERANCE,
     Differences,
-    dominance,
     owner_numbers,
 )
 from assets.study.statistics.values import Floats, Frequencies, Ints
@@ -41,6 +46,11 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 LEVEL = 0.95
+# Fewer owners of a group tell too little of how owners differ.
+LEAST_CLUSTERS = 8
+# Owners by which two groups must overlap: the share of pairs that ties or goes the other way,
+# times the owners of the smaller group.
+LEAST_OVERLAP = 2.0
 # Draws made at a time: wide enough for vectors, narrow enough for caches and memory.
 BLOCK = 16
 # Most distinct values of a feature of a group in the draws: neighbours are taken together above,
@@ -75,11 +85,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Interval:
-    """95 % of an effect; all None where none can be made."""
+    """95 % of an effect.
+
+    Attributes:
+        low: lower end; None: none can be made.
+        high: upper end; None beside a lower one: the effect has no bound above.
+        standard_error: None as well where it is not finite.
+        reason: why an end is missing.
+    """
 
     low: float | None = None
     high: float | None = None
     standard_error: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ class Intervals:
         effects: by the names of `two_sample.EFFECTS`.
         p_value: two-sided, of no tendency to be larger: of t, Cliff's delta on the scale of the
             inverse hyperbolic tangent over its standard error there. None where the groups, or
-            those of a draw, do not overlap.
+            those of a draw, do not overlap, or with fewer than `LEAST_CLUSTERS` owners.
         first_clusters: owners in the first group with a known value.
         second_clusters: likewise.
         draws: that the intervals rest on.
@@ -121,12 +139,17 @@ class _Part:
         value: (K,) ascending.
         weight: (K,) of the sample itself.
         rows: of the table: K for the values, and one for the weighted sum.
+        clusters: owners.
+        carriers: owners with anything but zero.
+        is_drawn: whether a design says how it varies.
     """
 
     value: Floats
     weight: Floats
     rows: slice
     clusters: int
+    carriers: int
+    is_drawn: bool
 
 
 @dataclass(frozen=True)
@@ -143,15 +166,31 @@ class _Table:
     by_stratum: "csc_array"
     spread: Floats
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows without those of strata, and owners."""
+        return self.by_owner.shape[0] - self.spread.size, self.by_owner.shape[1]
+
     def draw(self, rng: np.random.Generator, count: int) -> Floats:
         """(R, count) weights of a block of draws."""
-        numbers = rng.standard_exponential((self.by_owner.shape[1], count))
+        return self.weighed(rng.standard_exponential((self.shape[1], count)))
+
+    def weighed(self, numbers: Floats) -> Floats:
+        """(R, count) weights, with (O, count) numbers of the owners; of ones the sample's own."""
         found: Floats = self.by_owner @ numbers
         if not self.spread.size:
             return found
-        rows = self.by_stratum.shape[0]
+        rows = self.shape[0]
         rest: Floats = self.by_stratum @ (1 - self.spread[:, None] * found[rows:])
         return found[:rows] + rest
+
+    def moved(self, slope: Floats) -> Floats:
+        """(O,) how much a sum of weights, each (R,) with its slope, moves with owners' numbers."""
+        rows = np.concatenate([slope, np.zeros(self.spread.size)])
+        if self.spread.size:
+            rows[slope.size :] = -self.spread * (slope @ self.by_stratum)
+        found: Floats = rows @ self.by_owner
+        return found
 
 
 def clustered_bootstrap(
@@ -162,14 +201,15 @@ def clustered_bootstrap(
     seed: int = 0,
     has_common_clusters: bool = False,
 ) -> list[Intervals]:
-    """Percentile intervals of all effects of a first against a second group.
+    """Stretched percentile intervals of all effects of a first against a second group.
 
-    From some hundred owners a group on they cover what they state, with fifty a few points less
-    (`bench.statistics` simulates it); the ratio of means only where the features' variance is
-    finite: where a handful of units makes the mean, no resampling knows what was not drawn. The
-    difference and the ratio of medians move in steps on whole numbers, so that their intervals
-    cover more often than stated. There is no interval where a group has fewer than two owners, and
-    none of a ratio whose denominator is zero in a draw.
+    From twenty owners a group on they cover what they state (`bench.statistics` simulates it); the
+    ratio of means only where the features' variance is finite: where a handful of units makes the
+    mean, no resampling knows what was not drawn. The difference and the ratio of medians move in
+    steps, on whole numbers in large ones, so that their intervals cover more often than stated.
+    An end that is missing has its reason: there is no interval with fewer than `LEAST_CLUSTERS`
+    owners in a group or where the groups do not overlap, and a ratio whose denominator is zero in
+    a draw has no upper end.
 
     Args:
         first: with as many features as the second.
@@ -213,7 +253,8 @@ class _Counter:
         points: (P,) differences among which the middle one of a draw is looked for.
         reach: (P, K) for each, how many of the second's values are below the first's less it.
         is_complete: whether no difference lies between the points.
-        degrees: of freedom of each effect.
+        plain: each effect of the sample itself.
+        spreads: of each effect.
     """
 
     first: _Part
@@ -223,7 +264,8 @@ class _Counter:
     points: Floats
     reach: Ints
     is_complete: bool
-    degrees: Mapping[str, float]
+    plain: Mapping[str, float]
+    spreads: Mapping[str, "_Spread"]
 
     @classmethod
     def of(cls, table: _Table, first: _Part, second: _Part) -> "_Counter":
@@ -233,10 +275,17 @@ class _Counter:
         reach = np.stack([
             np.searchsorted(second.value, first.value - point, "left") for point in points
         ])  # fmt: skip
-        by_rank = _degrees(_rank_influence(table, first, second, 0.0))
-        by_mean = _degrees(_mean_influence(table, first, second))
-        degrees = {name: by_mean if name == "ratio_of_means" else by_rank for name in EFFECTS}
-        return cls(first, second, left, right, points, reach, is_complete, degrees)
+        made = cls(first, second, left, right, points, reach, is_complete, {}, {})
+        own = made.effects(table.weighed(np.ones((table.shape[1], 1))))
+        plain = {name: float(found[0]) for name, found in own.items()}
+        by_rank = _spread(table, first, second, _rank_slopes(first, second, 0.0))
+        by_middle = _spread(
+            table, first, second, _rank_slopes(first, second, plain["hodges_lehmann"])
+        )
+        spreads = dict.fromkeys(EFFECTS, by_rank)
+        spreads |= dict.fromkeys(("hodges_lehmann", "ratio_of_medians"), by_middle)
+        spreads["ratio_of_means"] = _spread_of_means(table, first, second)
+        return replace(made, plain=plain, spreads=spreads)
 
     def effects(self, block: Floats) -> dict[str, Floats]:
         """Each effect in each draw of a block."""
@@ -284,7 +333,9 @@ def _points(table: _Table, first: _Part, second: _Part) -> tuple[Floats, bool]:
     """Where the middle differences of draws are expected; whether all there is lies among them."""
     sides = [Frequencies(part.value, part.weight, part.value.size) for part in (first, second)]
     search = Differences(*sides)
-    influence = _rank_influence(table, first, second, search.quantile(0.5))
+    slopes = _rank_slopes(first, second, search.quantile(0.5))
+    mine, other = _moved(table, first, second, slopes)
+    influence = mine + other
     reach = REACH * float(np.sqrt((influence**2).sum()))
     low, high = (search.quantile(min(max(0.5 + far, LEAST), 1.0)) for far in (-reach, reach))
     if low == high:
@@ -300,51 +351,121 @@ def _points(table: _Table, first: _Part, second: _Part) -> tuple[Floats, bool]:
     return np.unique(np.concatenate([[low], between, [high]])), False
 
 
-def _rank_influence(table: _Table, first: _Part, second: _Part, bound: float) -> Floats:
-    """(O,) by how much each owner moves the share of differences up to a bound."""
+Slopes = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """How much more an effect varies than its draws do.
+
+    Attributes:
+        more: standard error of the jackknife over that of the draws, to first order.
+        degrees: of freedom of the former.
+    """
+
+    more: float
+    degrees: float
+
+    @property
+    def stretch(self) -> float:
+        """Of the distance of a percentile."""
+        from scipy.special import ndtri, stdtrit
+
+        half = (1 + LEVEL) / 2
+        normal = float(ndtri(half))
+        # Beyond, Student's quantile is the normal one but for rounding.
+        return self.more * (float(stdtrit(min(self.degrees, 1e9), half)) / normal)
+
+
+def _rank_slopes(first: _Part, second: _Part, bound: float) -> Slopes:
+    """For each value of either, what a little of its weight adds to the share up to a bound."""
     mine = 1 - _share(second, first.value - bound, "left")
     other = _share(first, second.value + bound, "right")
     share = float(first.weight @ mine) / float(first.weight.sum())
-    return _influence(
-        table,
-        first, (mine - share) / first.weight.sum(),
-        second, (other - share) / second.weight.sum(),
-    )  # fmt: skip
+    return (mine - share) / first.weight.sum(), (other - share) / second.weight.sum()
 
 
-def _mean_influence(table: _Table, first: _Part, second: _Part) -> Floats:
-    """(O,) by how much each owner moves the logarithm of the ratio of means."""
-    values = []
-    for part in (first, second):
-        total = float(part.weight @ part.value)
+def _mean_slopes(first: _Part, second: _Part) -> Slopes:
+    """For each value of either, what a little of its weight adds to the log ratio of means."""
+    mine, other = (
         # Without a mean there is no ratio either.
-        values.append(part.value / (total or math.inf) - 1 / part.weight.sum())
-    return _influence(table, first, values[0], second, -values[1])
+        part.value / (float(part.weight @ part.value) or math.inf) - 1 / part.weight.sum()
+        for part in (first, second)
+    )
+    return mine, -other
 
 
-def _influence(
-    table: _Table, first: _Part, first_values: Floats, second: _Part, second_values: Floats
-) -> Floats:
-    """(O,) sum over what each owner has of the derivative by a unit's weight (linearisation)."""
-    rows = np.zeros(table.by_owner.shape[0])
-    rows[first.rows][:-1] = first_values
-    rows[second.rows][:-1] = second_values
-    found: Floats = rows @ table.by_owner
+def _moved(table: _Table, first: _Part, second: _Part, slopes: Slopes) -> tuple[Floats, Floats]:
+    """(O,) by how much each owner's number moves an effect, by what it has in either group."""
+    found = []
+    for part, slope in zip((first, second), slopes, strict=True):
+        rows = np.zeros(table.shape[0])
+        rows[part.rows][:-1] = slope
+        found.append(table.moved(rows))
+    return found[0], found[1]
+
+
+def _spread(table: _Table, first: _Part, second: _Part, slopes: Slopes) -> _Spread:
+    """Of an effect that is a share: what an owner has pulled it towards itself is given back."""
+    moved = _moved(table, first, second, slopes)
+    without = [
+        by if part.is_drawn else by / _left(table, part)
+        for part, by in zip((first, second), moved, strict=True)
+    ]
+    return _compared(first, second, moved, without)
+
+
+def _spread_of_means(table: _Table, first: _Part, second: _Part) -> _Spread:
+    """Of the ratio of means: the jackknife of its logarithm, which a heavy tail makes skewed."""
+    moved = _moved(table, first, second, _mean_slopes(first, second))
+    without = []
+    for part, by, sign in zip((first, second), moved, (1, -1), strict=True):
+        left = _left(table, part)
+        rows = np.zeros(table.shape[0])
+        rows[part.rows.stop - 1] = 1
+        total = float(part.weight @ part.value)
+        rest = 1 - table.moved(rows) / total if total else np.zeros(left.size)
+        if part.is_drawn or not (rest > 0).all():
+            without.append(by if part.is_drawn else by / left)
+        else:
+            without.append(-sign * np.log(rest / left))
+    return _compared(first, second, moved, without)
+
+
+def _left(table: _Table, part: _Part) -> Floats:
+    """(O,) share of a group's weight that is left without each owner."""
+    rows = np.zeros(table.shape[0])
+    rows[part.rows][:-1] = 1 / part.weight.sum()
+    # Beyond rounding; a group of one owner has no interval.
+    found: Floats = np.maximum(1 - table.moved(rows), LEAST)
     return found
 
 
-def _degrees(influence: Floats) -> float:
-    """Degrees of freedom of the variance of a sum over owners (Satterthwaite 1946).
+def _compared(
+    first: _Part, second: _Part, moved: Sequence[Floats], without: Sequence[Floats]
+) -> _Spread:
+    """The jackknife's variance over that of draws.
 
-    From the spread of the squares themselves: n for n normal owners alike, few where few make it.
+    Degrees of freedom are Welch's, or as many equal normal owners as would estimate the variance
+    as well (Satterthwaite 1946), if that is fewer.
+
+    Args:
+        moved: (O,) for each group, by how much each owner moves the effect.
+        without: (O,) likewise, by how much it is another without the owner.
     """
-    squares = influence[influence != 0] ** 2
-    if squares.size < 2:
-        return 1.0
-    total = float(squares.sum())
-    spread = float((squares**2).sum()) - total**2 / squares.size
-    most = float(squares.size - 1)
-    return max(1.0, min(most, 2 * total**2 / spread)) if spread > 0 else most
+    scaled = [
+        by if part.is_drawn else by * math.sqrt((part.clusters - 1) / part.clusters)
+        for part, by in zip((first, second), without, strict=True)
+    ]
+    squares = (scaled[0] + scaled[1]) ** 2
+    of_draws, variance = float(((moved[0] + moved[1]) ** 2).sum()), float(squares.sum())
+    if of_draws == 0 or variance == 0:
+        return _Spread(1.0, math.inf)
+    parts = [float((by**2).sum()) for by in scaled]
+    each = zip(parts, (first, second), strict=True)
+    welch = sum(parts) ** 2 / sum(part**2 / max(of.clusters - 1, 1) for part, of in each)
+    alike = 3 * variance**2 / float((squares**2).sum())
+    return _Spread(math.sqrt(variance / of_draws), max(1.0, min(welch, alike)))
 
 
 def _share(part: _Part, bounds: Floats, side: Literal["left", "right"]) -> Floats:
@@ -365,7 +486,7 @@ def _middles(value: Floats, shares: Floats) -> Floats:
 
 
 def _is_measurable(pair: tuple[_Part, _Part]) -> bool:
-    return all(part.clusters > 1 for part in pair)
+    return all(part.clusters >= LEAST_CLUSTERS for part in pair)
 
 
 def _intervals(
@@ -376,43 +497,96 @@ def _intervals(
 ) -> Intervals:
     clusters = [part.clusters for part in pair]
     if counter is None:
-        return Intervals(dict.fromkeys(EFFECTS, Interval()), None, clusters[0], clusters[1], 0)
+        few = Interval(reason=f"a side has fewer than {LEAST_CLUSTERS} owners")
+        return Intervals(dict.fromkeys(EFFECTS, few), None, clusters[0], clusters[1], 0)
     found = {name: np.concatenate([block[name] for block in blocks]) for name in EFFECTS}
+    made = {
+        name: _interval(found[name], counter.plain[name], counter.spreads[name], SCALES[name])
+        for name in EFFECTS
+    }
+    made |= _too_few(pair, counter.plain)
     return Intervals(
-        effects={name: _interval(found[name], counter.degrees[name]) for name in EFFECTS},
-        p_value=_p_value(pair, found["cliffs_delta"], counter.degrees["cliffs_delta"]),
+        effects=made,
+        p_value=_p_value(counter, found["cliffs_delta"]),
         first_clusters=clusters[0],
         second_clusters=clusters[1],
         draws=draws,
     )
 
 
-def _interval(values: Floats, degrees: float) -> Interval:
-    """Of draws; with k degrees they vary by a factor of sqrt(k / (k + 1)) too little."""
-    from scipy.stats import norm, t
+def _too_few(pair: tuple[_Part, _Part], plain: Mapping[str, float]) -> dict[str, Interval]:
+    """Effects that hardly any owner makes: how others would differ is not seen in these."""
+    found = {}
+    if min(part.carriers for part in pair) < LEAST_CLUSTERS:
+        told = f"on a side fewer than {LEAST_CLUSTERS} owners have anything but zero"
+        found["ratio_of_means"] = Interval(reason=told)
+    overlap = (1 - abs(plain["cliffs_delta"])) * min(part.clusters for part in pair)
+    if overlap < LEAST_OVERLAP:
+        apart = Interval(reason="the groups overlap in hardly any owner")
+        found |= dict.fromkeys(("cliffs_delta", "vargha_delaney_a"), apart)
+    return found
 
-    if not np.isfinite(values).all():
-        return Interval()
-    more = math.sqrt((degrees + 1) / degrees)
-    tail = float(norm.sf(more * t.ppf((1 + LEVEL) / 2, degrees)))
+
+@dataclass(frozen=True)
+class _Scale:
+    """On which an effect's draws lie about alike to both sides.
+
+    Attributes:
+        there: from the effect to the scale.
+        back: from the scale to the effect.
+    """
+
+    there: Callable[[Any], Any]
+    back: Callable[[Any], Any]
+
+
+_PLAIN = _Scale(np.asarray, float)
+_LOG = _Scale(np.log, np.exp)
+SCALES: Mapping[str, _Scale] = {
+    "cliffs_delta": _Scale(np.arctanh, np.tanh),
+    "vargha_delaney_a": _Scale(lambda a: np.arctanh(2 * a - 1), lambda z: (1 + np.tanh(z)) / 2),
+    "hodges_lehmann": _PLAIN,
+    "ratio_of_means": _LOG,
+    "ratio_of_medians": _LOG,
+}
+
+
+def _interval(draws: Floats, plain: float, spread: _Spread, scale: _Scale) -> Interval:
+    """Percentiles of draws, their distance from the sample's own effect stretched."""
+    if not math.isfinite(plain) or np.isnan(draws).any():
+        return Interval(reason="the denominator is zero")
+    tail = (1 - LEVEL) / 2
     # Ends are values of draws: between two steps of an effect on whole numbers there is none.
-    low = float(np.quantile(values, tail, method="lower"))
-    high = float(np.quantile(values, 1 - tail, method="higher"))
-    return Interval(low, high, more * float(np.std(values, ddof=1)))
+    low = float(np.quantile(draws, tail, method="lower"))
+    high = float(np.quantile(draws, 1 - tail, method="higher"))
+    with np.errstate(divide="ignore"):
+        # There is no logarithm of a sum of both signs, no atanh of groups wholly apart.
+        is_off = scale is _LOG and (plain <= 0 or low < 0)
+        if is_off or not math.isfinite(scale.there(plain)):
+            scale = _PLAIN
+        middle = float(scale.there(plain))
+        ends = [
+            middle + spread.stretch * min(0.0, float(scale.there(low)) - middle),
+            middle + spread.stretch * max(0.0, float(scale.there(high)) - middle),
+        ]
+    low, high = (float(scale.back(end)) for end in ends)
+    if not np.isfinite(draws).all():
+        return Interval(low, None, None, "the denominator is zero in some of the draws")
+    error = spread.more * float(np.std(draws, ddof=1))
+    return Interval(min(low, plain), max(high, plain), error)
 
 
-def _p_value(pair: tuple[_Part, _Part], deltas: Floats, degrees: float) -> float | None:
+def _p_value(counter: _Counter, deltas: Floats) -> float | None:
     from scipy.stats import t
 
-    first, second = (Frequencies(part.value, part.weight, part.value.size) for part in pair)
-    delta = dominance(first, second)
+    delta, spread = counter.plain["cliffs_delta"], counter.spreads["cliffs_delta"]
     if abs(delta) >= 1 or float(np.abs(deltas).max()) >= 1:
         return None
-    error = math.sqrt((degrees + 1) / degrees) * float(np.std(np.arctanh(deltas), ddof=1))
+    error = spread.more * float(np.std(np.arctanh(deltas), ddof=1))
     if error == 0:
         return None
     far = abs(math.atanh(delta)) / error
-    return max(float(2 * t.sf(far, degrees)), SMALLEST_P_VALUE)
+    return max(float(2 * t.sf(far, spread.degrees)), SMALLEST_P_VALUE)
 
 
 def _units(first: Group, second: Group, has_common_clusters: bool) -> list[_Units]:
@@ -486,10 +660,17 @@ def _table(units: list[_Units]) -> tuple[_Table, list[list[_Part]]]:
         for values in group.values.T:
             known = ~np.isnan(values) & (group.weight > 0)
             value, weight = values[known], group.weight[known]
-            part, at = _part(value, weight, group.owner[known], rows)
+            distinct, held, at = _joined(value, weight)
+            own = slice(rows, rows + distinct.size + 1)
+            owner = group.owner[known]
+            part = _Part(
+                distinct, held, own, np.unique(owner).size, np.unique(owner[value != 0]).size,
+                group.sample is not None,
+            )  # fmt: skip
+            at += rows
             total = np.full(at.size, part.rows.stop - 1)
             for row, size in ((at, weight), (total, weight * value)):
-                by_owner.add(row, group.owner[known], size * stretch[known])
+                by_owner.add(row, owner, size * stretch[known])
                 if stratum is not None:
                     by_stratum.add(row, stratum[known], size)
             mine.append(part)
@@ -504,8 +685,8 @@ def _table(units: list[_Units]) -> tuple[_Table, list[list[_Part]]]:
     return table, parts
 
 
-def _part(value: Floats, weight: Floats, owner: Ints, start: int) -> tuple[_Part, Ints]:
-    """The distinct values of a feature of a group, and the row of each unit."""
+def _joined(value: Floats, weight: Floats) -> tuple[Floats, Floats, Ints]:
+    """The distinct values of a feature of a group with their weights, and each unit's place."""
     distinct, at = np.unique(value, return_inverse=True)
     held = np.bincount(at, weight, minlength=distinct.size).astype(np.float64)
     if distinct.size > MOST_VALUES:
@@ -516,8 +697,7 @@ def _part(value: Floats, weight: Floats, owner: Ints, start: int) -> tuple[_Part
         last = np.flatnonzero(np.diff(joined[order], append=-1))
         distinct, at = distinct[order[last]], joined[at]
         held = np.bincount(joined, held).astype(np.float64)
-    rows = slice(start, start + distinct.size + 1)
-    return _Part(distinct, held, rows, int(np.unique(owner).size)), at + start
+    return distinct, held, at
 
 
 def _add_means(by_owner: "_Entries", units: list[_Units], row: int) -> None:
