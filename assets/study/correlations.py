@@ -59,11 +59,11 @@ def _pair(named: Row, population: Population, first: Known, second: Known) -> It
         return
     x, y = first.values[of_first], second.values[of_second]
     is_shared = np.isin(first.at, at, assume_unique=True)
-    weight = first.part(is_shared).weight
+    drawn = first.part(is_shared)
     owner = population.owner[at]
     age = float(months_from_1970(named["day"])) + 1 / MONTH_DAYS - population.created[at]
     is_aged = np.isfinite(age)
-    found = _found(x, y, np.maximum(age, 0.0), weight, owner, is_aged)
+    found = _found(x, y, np.maximum(age, 0.0), drawn, owner, is_aged)
     limit = population.limit
     for method in METHODS:
         one = found.get(method)
@@ -88,22 +88,25 @@ def _found(
     x: Numbers,
     y: Numbers,
     age: Floats,
-    weight: Floats | None,
+    drawn: Known,
     owner: Ints,
     is_aged: NDArray[np.bool_],
 ) -> dict[Method, Correlation]:
     """All methods; those that hold age fixed of the repositories whose age is known."""
+    of_all: dict[str, Any] = {"weight": drawn.weight, "cluster": owner, "sample": drawn.sample}
     if is_aged.all():
-        return correlate(x, y, age=age, weight=weight, cluster=owner)
-    found = correlate(x, y, weight=weight, cluster=owner)
+        return correlate(x, y, age=age, **of_all)
+    found = correlate(x, y, **of_all)
     if is_aged.sum() < FEWEST_AGES:
         return found
+    told = drawn.part(is_aged)
     of_aged = correlate(
         x[is_aged],
         y[is_aged],
         age=age[is_aged],
-        weight=None if weight is None else weight[is_aged],
+        weight=told.weight,
         cluster=owner[is_aged],
+        sample=told.sample,
     )
     return {**found, **{method: of_aged[method] for method in OF_AGE}}
 

@@ -4,9 +4,10 @@ Belongs here: correlation coefficients with their intervals. Does not belong her
 are paired.
 
 Every coefficient is a function of weighted means, and its influence function says how much each
-unit pulls at it (Hampel 1974). The variance is that of the summed pulls of the clusters: units of
-one owner are not independent (linearisation; Deville 1999). Two features of counts have far fewer
-distinct pairs than units, so coefficients and influences are computed of distinct pairs.
+unit pulls at it (linearisation; Deville 1999), of which `one_sample` makes the variance: units of
+one owner are not independent, and under a design strata and the finite frame count. Two features
+of counts have far fewer distinct pairs than units, so coefficients and influences are computed of
+distinct pairs.
 """
 
 import math
@@ -16,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assets.study.estimators import Sample
+from assets.study.statistics.one_sample import spread
 from assets.study.statistics.values import Floats, Ints, Numbers, Status, numbers, weights
 from orchestration.failures import PermanentFailure
 
@@ -44,7 +47,7 @@ class Correlation:
         low: lower end of the interval of 95 %; None with fewer than four clusters.
         high: upper end.
         standard_error: of `value`.
-        method_of_interval: `linearised`, or `linearised_by_cluster`.
+        method_of_interval: `linearised`, `linearised_by_cluster` or `linearised_by_design`.
     """
 
     status: Status
@@ -63,6 +66,7 @@ def correlate(
     age: ArrayLike | None = None,
     weight: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
+    sample: Sample | None = None,
 ) -> dict[Method, Correlation]:
     """Correlate two features of the same units by every method.
 
@@ -87,6 +91,9 @@ def correlate(
             units, not copies.
         cluster: (n,) owner of each unit, whole numbers (fastest) or text; by default each unit is
             a cluster of its own.
+        sample: the design that the units, all of which are in, were drawn by. Its weights are the
+            default, and its strata and finite frame make the variance instead of clusters: what
+            other draws from the frame would have given.
 
     Returns:
         By method, in the order above; the two partial ones only with an age. Not measurable is a
@@ -100,13 +107,17 @@ def correlate(
     size = columns[0].size
     if any(column.size != size for column in columns):
         raise PermanentFailure("The features differ in length.")
+    if weight is None and sample is not None:
+        weight = sample.weight
     held = np.ones(size) if weight is None else weights(weight, size)
+    if sample is not None and sample.stratum.size != size:
+        raise PermanentFailure(f"There are {size} values and {sample.stratum.size} drawn units.")
     owner = None if cluster is None else _owners(cluster, size)
     features = [_feature(column) for column in columns]
     found = _of_pairs(features[0], features[1], held)
     if age is not None:
         found |= _beside_age(found, features, held)
-    return {method: _with_interval(pulled, held, owner) for method, pulled in found.items()}
+    return {method: _with_interval(pulled, held, owner, sample) for method, pulled in found.items()}
 
 
 @dataclass(frozen=True)
@@ -322,39 +333,28 @@ def _partial(both: _Pulled | None, first: _Pulled | None, second: _Pulled | None
     return _Pulled(value, both.pull / scale + by_first * first.pull + by_second * second.pull)
 
 
-def _with_interval(pulled: _Pulled | None, held: Floats, owner: Ints | None) -> Correlation:
+def _with_interval(
+    pulled: _Pulled | None, held: Floats, owner: Ints | None, sample: Sample | None
+) -> Correlation:
     count = int(held.size)
     if pulled is None:
         return Correlation("not_measurable", count)
     value = min(1.0, max(-1.0, pulled.value))
-    sums, size = held * pulled.pull, held
-    if owner is not None:
-        sums, size = (np.bincount(owner, part).astype(np.float64) for part in (sums, held))
-    clusters = int(sums.size)
-    if clusters < LEAST_CLUSTERS:
+    found = spread(pulled.pull, held, owner, sample)
+    if found.clusters < LEAST_CLUSTERS:
         return Correlation("measured", count, value)
-    # What the coefficient would be without the cluster, as the jackknife asks: a large one has
-    # drawn the coefficient towards itself.
-    without = sums / (held.sum() - size)
-    squares = without**2
-    error = math.sqrt(float(squares.sum()) * (clusters - 1) / clusters)
-    low, high = _on_fishers_scale(value, error, _degrees(squares))
+    low, high = _on_fishers_scale(value, found.error, found.degrees)
     method = "linearised" if owner is None else "linearised_by_cluster"
-    return Correlation("measured", count, value, low, high, error, method)
-
-
-def _degrees(squares: Floats) -> float:
-    """As many equal normal clusters would estimate the variance as well (Satterthwaite 1946)."""
-    fourth = float(squares @ squares)
-    degrees = 3 * float(squares.sum()) ** 2 / fourth if fourth > 0 else math.inf
-    return min(degrees, squares.size - 1)
+    if sample is not None:
+        method = "linearised_by_design"
+    return Correlation("measured", count, value, low, high, found.error, method)
 
 
 def _on_fishers_scale(value: float, error: float, degrees: float) -> tuple[float, float]:
     from scipy.special import stdtrit
 
-    if 1 - value**2 < LEAST_REST:
+    if 1 - value**2 < LEAST_REST or error == 0:
         return value, value
-    half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error / (1 - value**2)
+    half = float(stdtrit(min(degrees, 1e9), (1 + LEVEL) / 2)) * error / (1 - value**2)
     middle = math.atanh(value)
     return math.tanh(middle - half), math.tanh(middle + half)
