@@ -81,6 +81,11 @@ ALL_RULES = (
             "quantiles in order": _ordered(
                 "p25_value", "median_value", "p75_value", "p90_value", "p99_value", "maximum_value"
             ),
+            "intervals hold their value": _ordered("mean_low", "mean_value", "mean_high")
+            + " AND "
+            + _ordered("median_low", "median_value", "median_high"),
+            "intervals have both ends": "(mean_low IS NULL) = (mean_high IS NULL)"
+            " AND (median_low IS NULL) = (median_high IS NULL)",
             "mean not above maximum": _ordered("mean_value", f"maximum_value * (1 + {NEAR})"),
             "shares from 0 to 1": _share("zero_share", "gini", "top_percent_share"),
             "tail within the values": "tail_count <= repository_count AND tail_exponent > 1"

@@ -95,6 +95,8 @@ BROKEN = {
         "known where counted": "repository_count = 0 WHERE status = 'measured'",
         "no count below zero": "unknown_count = -1",
         "quantiles in order": "p75_value = 1e9 WHERE status = 'measured'",
+        "intervals hold their value": "mean_low = mean_value + 1 WHERE mean_low IS NOT NULL",
+        "intervals have both ends": "median_high = NULL WHERE median_low IS NOT NULL",
         "mean not above maximum": "maximum_value = mean_value / 2, p99_value = 0, p90_value = 0,"
         " p75_value = 0, median_value = 0, p25_value = 0 WHERE mean_value > 0",
         "shares from 0 to 1": "gini = 1.5 WHERE gini IS NOT NULL",

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pytest
 
 from assets.study.cells import Cell
-from assets.study.intensity import ESTIMATE
 from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
 from assets.study.rerun import SOURCES, study_rerun
 from assets.study.tables import StudyTable, make_table, table_of
@@ -105,13 +103,13 @@ class World:
 
     def __init__(self) -> None:
         self.connection = duckdb.connect()
-        self.connection.execute("CREATE SCHEMA seeds; CREATE SCHEMA intermediate")
+        self.connection.execute("CREATE SCHEMA seeds")
         self.connection.execute("CREATE SCHEMA marts")
         types = "{'bound': 'DOUBLE', 'paper_value': 'DOUBLE', 'tolerance': 'DOUBLE'}"
         self.connection.execute(
             f"CREATE TABLE seeds.published_claims AS FROM read_csv('{SEED}', types = {types})"
         )
-        for table in (SUMMARY, COMPARISON, CORRELATION, ESTIMATE):
+        for table in (SUMMARY, COMPARISON, CORRELATION):
             make_table(self.connection, table)
         self.connection.execute("""
             CREATE TABLE marts.mart_coverage (platform VARCHAR, day DATE, event_count BIGINT);
@@ -124,11 +122,6 @@ class World:
             CREATE TABLE marts.mart_repository_activity (
                 repository_key VARCHAR, platform VARCHAR, repository_type VARCHAR,
                 owner_name VARCHAR, gated VARCHAR, download_30d_stock_count BIGINT
-            );
-            CREATE TABLE intermediate.int_repository_intensity__measured (
-                repository_key VARCHAR, platform VARCHAR, bot_policy VARCHAR,
-                commit_stock_count BIGINT, commit_flow_count BIGINT, discussion_stock_count BIGINT,
-                issue_flow_count BIGINT, star_stock_count BIGINT, star_flow_count BIGINT
             );
         """)
 
@@ -160,21 +153,6 @@ class World:
             "platform": platform, "first_feature": first, "second_feature": second,
             "method": "pearson", "repository_count": 7, **values,
         })  # fmt: skip
-
-    def repositories(self, platform: str, values: list[tuple[str | None, int | None]]) -> None:
-        """Owner and commits (stock) of each."""
-        for n, (owner, value) in enumerate(values):
-            key = f"{platform}{n}"
-            self.connection.execute(
-                "INSERT INTO marts.mart_repository_activity VALUES (?, ?, 'model', ?, 'no', 1)",
-                [key, platform, owner],
-            )
-            self.connection.execute(
-                "INSERT INTO intermediate.int_repository_intensity__measured"
-                " (repository_key, platform, bot_policy, commit_stock_count)"
-                " VALUES (?, ?, 'none', ?), (?, ?, 'paper', 0)",
-                [key, platform, value, key, platform],
-            )
 
     def row(self, claim: str, **options: Any) -> Row:
         rows = study_rerun(self.connection, "paper", DAY, **options)
@@ -217,82 +195,18 @@ def test_rows_fit_their_table(world: World) -> None:
     world.connection.execute(f"INSERT INTO {RERUN.name} SELECT * FROM rows")
 
 
-def reference_mean(groups: list[list[float]]) -> tuple[float, float]:
-    """The mean and its standard error by owners, as a ratio of totals."""
-    sizes = np.array([len(group) for group in groups], dtype=float)
-    sums = np.array([sum(group) for group in groups])
-    mean = sums.sum() / sizes.sum()
-    residual = sums - mean * sizes
-    count = len(groups)
-    return mean, float(np.sqrt((residual**2).sum() * count / (count - 1)) / sizes.sum())
-
-
-def test_a_mean_has_an_interval_of_owners(world: World) -> None:
-    from scipy.stats import t
-
-    groups = [[12.0, 9.0, 30.0], [1.0], [4.0, 4.0], [20.0]]
-    owned: list[tuple[str | None, int | None]] = [
-        (f"o{n}", int(value)) for n, group in enumerate(groups[:3]) for value in group
-    ]
-    # A repository without an owner is its own; one without a value does not count.
-    world.repositories("huggingface", [*owned, (None, 20), ("o0", None)])
-    world.repositories("github", [("o0", 1_000_000)])
-    mean, error = reference_mean(groups)
-    world.summary("huggingface", "commits", mean_value=mean, median_value=9.0)
+def test_means_and_medians_come_with_the_intervals_of_their_cell(world: World) -> None:
+    world.summary("huggingface", "commits", mean_value=10.0, mean_low=9.0, mean_high=11.0,
+                  median_value=9.0, unknown_count=20, repository_count=80)  # fmt: skip
     world.comparison("commits")
     row = world.row("commits_huggingface_mean")
-    half = t.ppf(0.975, 3) * error / mean
-    assert row["our_value"] == pytest.approx(80 / 7)
-    assert row["our_value_low"] == pytest.approx(mean * np.exp(-half))
-    assert row["our_value_high"] == pytest.approx(mean * np.exp(half))
-    assert row["verdict"] == "reproduced"
+    assert outcome(row) == ("reproduced", 10.0, 9.0, 11.0)
+    assert "our interval of 95 % holds" in row["reason"]
     assert row["known_share"] == 0.8
     assert row["design"] == "none · all · census · unweighted · total"
+    assert outcome(world.row("commits_huggingface_median")) == ("differs", 9.0, None, None)
     other = world.row("commits_huggingface_mean", reference=Cell(bot_policy="paper"))
     assert other["verdict"] == "not_measurable"
-
-
-def test_intervals_of_means_and_medians_cover_with_owners() -> None:
-    """Owners make their repositories alike; the truth is that of the owners they are drawn of."""
-    from assets.study.rerun import _by_owner, _Grid
-
-    rng = np.random.default_rng(9)
-
-    def drawn(owners: int) -> tuple[Any, Any]:
-        owner = np.repeat(np.arange(owners), rng.geometric(0.3, owners))
-        level = rng.lognormal(1, 1, owners)[owner]
-        return owner, rng.poisson(level * rng.lognormal(0, 0.5, owner.size))
-
-    _, everything = drawn(400_000)
-    truth = {"mean": everything.mean(), "median": float(np.median(everything))}
-    covered = dict.fromkeys(truth, 0)
-    runs = 60
-    for _ in range(runs):
-        world = World()
-        owner, value = drawn(150)
-        units = {"repository_key": np.arange(owner.size).astype(str), "owner": owner, "v": value}  # noqa: F841
-        world.connection.execute(
-            "INSERT INTO marts.mart_repository_activity (repository_key, owner_name)"
-            " SELECT repository_key, owner::VARCHAR FROM units"
-        )
-        world.connection.execute(
-            "INSERT INTO intermediate.int_repository_intensity__measured"
-            " (repository_key, platform, bot_policy, commit_stock_count)"
-            " SELECT repository_key, 'github', 'none', v FROM units"
-        )
-        grid = _Grid(world.connection, "paper", Cell(), {}, 1, [], [], [])
-        row = {"platform": "github", "feature": "commits", "basis": "stock"}
-        for statistic, middle in (("mean", value.mean()), ("median", np.median(value))):
-            low, high = _by_owner(grid, row, statistic, float(middle))
-            assert low is not None
-            assert high is not None
-            assert low <= middle <= high
-            covered[statistic] += low <= truth[statistic] <= high
-        world.connection.close()
-    # Of 60 runs 57 are expected; 51 or fewer have a chance of less than one percent.
-    assert covered["mean"] >= 52
-    assert covered["median"] >= 52
-    assert covered["mean"] < runs or covered["median"] < runs
 
 
 def test_a_flow_of_some_days_is_no_total_of_a_life(world: World) -> None:
@@ -428,21 +342,17 @@ def test_concentration_is_githubs_less_the_hubs_in_each_cell(world: World) -> No
     assert row["sensitivity_cells"] == 2
 
 
-def test_a_design_has_the_interval_of_its_estimate(world: World) -> None:
-    cell = Cell(design="paper", weighting="weighted")
-    names = {"design": "paper", "weighting": "weighted"}
+def test_a_design_has_the_interval_of_its_cell(world: World) -> None:
+    cell = Cell(design="paper", weighting="weighted", bot_policy="paper", cut="in_frame")
+    names = {one: getattr(cell, one) for one in ("design", "weighting", "bot_policy", "cut")}
     world.comparison("commits", **names)
-    world.summary("github", "commits", mean_value=1400.0, median_value=20.0, **names)
-    world.add(
-        ESTIMATE, design="paper", platform="github", feature="commits", statistic="mean",
-        basis="stock", weighted_value=1410.0, low=1300.0, high=1500.0, sample_count=5,
-        unknown_count=0, frame_count=50, estimated_count=50.0,
-    )  # fmt: skip
+    world.summary("github", "commits", mean_value=1410.0, median_value=20.0, mean_low=1300.0,
+                  mean_high=1500.0, median_low=19.0, median_high=22.0, **names)  # fmt: skip
     row = world.row("commits_github_mean", reference=cell)
     assert outcome(row) == ("reproduced", 1410.0, 1300.0, 1500.0)
-    assert row["design"] == "none · all · paper · weighted · total"
+    assert row["design"] == "paper · in_frame · paper · weighted · total"
     row = world.row("commits_github_median", reference=cell)
-    assert outcome(row) == ("differs", 20.0, None, None)
+    assert outcome(row) == ("differs", 20.0, 19.0, 22.0)
 
 
 def test_shares_of_bots_gates_and_downloads_come_from_their_marts(world: World) -> None:

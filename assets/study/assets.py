@@ -302,7 +302,7 @@ def _survival() -> dg.AssetsDefinition:
 def _rerun() -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.RERUN,
-        deps=[*OF_GRID, keys.INTENSITY_ESTIMATE, keys.NETWORK_SUMMARY, CLAIMS],
+        deps=[*OF_GRID, keys.NETWORK_SUMMARY, CLAIMS],
         kinds={"python", "duckdb"},
         description=RERUN,
         **_shared(marts.RERUN, {}),

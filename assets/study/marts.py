@@ -16,7 +16,20 @@ def _interval(name: str, what: str) -> tuple[Column, Column, Column]:
     return (
         (name, "DOUBLE", what),
         (f"{name}_low", "DOUBLE", f"Lower end of the 95 % interval of {name}; null: none made."),
-        (f"{name}_high", "DOUBLE", f"Upper end of the 95 % interval of {name}."),
+        (
+            f"{name}_high",
+            "DOUBLE",
+            f"Upper end of the 95 % interval of {name}; null beside a lower end: no bound above.",
+        ),
+    )
+
+
+def _of_one(name: str, what: str) -> tuple[Column, Column, Column]:
+    varies = "owners vary, or in weighted cells the draw; null: none made."
+    return (
+        (f"{name}_value", "DOUBLE", what),
+        (f"{name}_low", "DOUBLE", f"Lower end of the 95 % interval of the {name}: {varies}"),
+        (f"{name}_high", "DOUBLE", f"Upper end of the 95 % interval of the {name}."),
     )
 
 
@@ -80,8 +93,8 @@ SUMMARY = StudyTable(
         ("unknown_count", "BIGINT NOT NULL", "Repositories for which it is not."),
         ("estimated_count", "DOUBLE NOT NULL", "Summed weights of those known."),
         ("total_value", "DOUBLE", "Weighted sum."),
-        ("mean_value", "DOUBLE", "Mean."),
-        ("median_value", "DOUBLE", "Median."),
+        *_of_one("mean", "Mean."),
+        *_of_one("median", "Median."),
         ("maximum_value", "DOUBLE", "Largest value, whatever the weights."),
         ("zero_share", "DOUBLE", "Share (0-1) of zeros."),
         ("p25_value", "DOUBLE", "25 % quantile."),
@@ -155,8 +168,8 @@ COMPARISON = StudyTable(
         (
             "p_value_method",
             "VARCHAR",
-            "exact, asymptotic (ties and continuity corrected), or bootstrap where repositories"
-            " have weights.",
+            "exact, asymptotic (ties and continuity corrected), permutation (of owners, where a"
+            " small side has ties), or bootstrap where repositories have weights.",
         ),
         ("p_value_holm", "DOUBLE", "p_value adjusted by Holm over the features of the cell."),
         *_interval("cliffs_delta", "2U/(mn) - 1, from -1 (Hub larger) to 1 (GitHub larger)."),

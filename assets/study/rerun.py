@@ -14,12 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from assets.study.cells import CENSUS, Cell
-from assets.study.estimators import t_quantile
-from assets.study.features import FEATURES, INTENSITY, PLATFORM_NAMES, PLATFORMS, STUDIED
-from assets.study.intensity import ESTIMATE
+from assets.study.cells import Cell
+from assets.study.features import PLATFORM_NAMES, PLATFORMS, STUDIED
 from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
 from assets.study.statistics.concentration import top_share
 
@@ -218,12 +214,11 @@ def _from_summary(grid: _Grid, claim: Row) -> _Ours:
         return _Ours(obstacle=_unknown(platform, feature, row))
     alike = {"platform": platform, "feature": feature, "basis": row["basis"]}
     others = (one for one in grid.summary if _agrees(one, alike) and one["exposure"] in WHOLE_LIFE)
-    value, low, high = _with_interval(grid, row, statistic)
     flow = f"ours is of the acts of {grid.archive_days} days, the paper's of a whole life"
     return _Ours(
-        value=value,
-        low=low,
-        high=high,
+        value=float(row[column]),
+        low=row.get(f"{statistic}_low"),
+        high=row.get(f"{statistic}_high"),
         known_share=_known_share(row),
         planted=grid.truth(platform, feature, row["basis"], statistic),
         others=_values(others, column),
@@ -344,86 +339,6 @@ SOURCES: Mapping[str, Callable[[_Grid, Row], _Ours]] = {
     ACTORS: _from_actors,
     ACTIVITY: _from_activity,
 }
-
-
-def _with_interval(
-    grid: _Grid, row: Row, statistic: str
-) -> tuple[float, float | None, float | None]:
-    """A mean or median of the reference cell, with its interval where one can be made."""
-    cell, value = grid.cell, float(row[OF_ONE[statistic]])
-    is_plain = cell.cut == "all" and cell.exposure == "total"
-    if not is_plain or statistic not in ("mean", "median"):
-        return value, None, None
-    if cell.design == CENSUS:
-        return value, *_by_owner(grid, row, statistic, value)
-    if cell.weighting != "weighted" or cell.bot_policy != "none":
-        return value, None, None
-    found = grid.connection.execute(
-        f"SELECT weighted_value, low, high FROM {ESTIMATE.name} WHERE study = $study"
-        " AND design = $design AND platform = $platform AND feature = $feature AND basis = $basis"
-        " AND statistic = $statistic AND status = 'measured'",
-        {"study": grid.study, "design": cell.design, "statistic": statistic,
-         **{name: row[name] for name in ("platform", "feature", "basis")}},
-    ).fetchone()  # fmt: skip
-    return found if found is not None else (value, None, None)
-
-
-def _by_owner(
-    grid: _Grid, row: Row, statistic: str, value: float
-) -> tuple[float | None, float | None]:
-    """Interval of 95 % of a mean or median of all repositories, owners varying as a whole.
-
-    What would be seen if other owners had come to the platform. The variance is that of the
-    linearised statistic, summed by owner (Särndal, Swensson and Wretman 1992, 5.5). The mean's
-    interval is symmetric on a logarithmic scale, as its values have a heavy tail; the median's is
-    Woodruff's (1952).
-    """
-    values, seen, owners = _owned(grid, row, statistic, value)
-    count = owners.shape[0]
-    if count < 2:
-        return None, None
-    size = float(seen.sum())
-    residual = owners[:, 1] - owners[:, 1].sum() / size * owners[:, 0]
-    error = math.sqrt(float(residual @ residual) * count / (count - 1)) / size
-    half = t_quantile(count - 1) * error
-    if statistic == "mean":
-        if value <= 0:
-            return (value, value) if error == 0 else (value - half, value + half)
-        return value * math.exp(-half / value), value * math.exp(half / value)
-    shares = np.cumsum(seen) / size
-    low, high = (
-        float(values[min(int(np.searchsorted(shares, level)), values.size - 1)])
-        for level in (0.5 - half, 0.5 + half)
-    )
-    return min(low, value), max(high, value)
-
-
-def _owned(grid: _Grid, row: Row, statistic: str, value: float) -> tuple[Any, Any, Any]:
-    """Distinct values and how often each occurs; each owner's number of repositories and the sum
-    of what is averaged: of the values, or of being at most the median."""
-    column = f"intensity.{FEATURES[row['feature']][row['basis']]}"
-    names = {"platform": row["platform"], "policy": grid.cell.bot_policy}
-    source = f"""
-        FROM {INTENSITY} AS intensity
-        INNER JOIN {ACTIVITY} AS activity USING (repository_key)
-        WHERE intensity.platform = $platform AND bot_policy = $policy AND {column} IS NOT NULL
-    """
-    averaged = column if statistic == "mean" else f"({column} <= {value!r})"
-    owners = grid.connection.execute(
-        f"SELECT count(*)::DOUBLE AS size, sum({averaged}::DOUBLE) AS total {source}"
-        # Sums of residuals round by order.
-        " GROUP BY coalesce(activity.owner_name, activity.repository_key) ORDER BY size, total",
-        names,
-    ).fetchnumpy()
-    values = grid.connection.execute(
-        f"SELECT {column}::DOUBLE AS value, count(*) AS seen {source} GROUP BY ALL ORDER BY value",
-        names,
-    ).fetchnumpy()
-    return (
-        np.asarray(values["value"]),
-        np.asarray(values["seen"]),
-        np.column_stack([owners["size"], owners["total"]]),
-    )
 
 
 def _planted_ratio(grid: _Grid, feature: str, bases: list[str], column: str) -> float | None:

@@ -5,6 +5,7 @@ Belongs here: which statistics go to which column. Does not belong here: the sta
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from assets.study.features import FEATURES, PLATFORM_NAMES, Basis
@@ -12,6 +13,7 @@ from assets.study.marts import SUMMARY
 from assets.study.population import Known, Population
 from assets.study.statistics.concentration import gini, tail_fit, top_share
 from assets.study.statistics.descriptives import describe
+from assets.study.statistics.one_sample import Ends, mean_interval, median_interval
 
 Row = dict[str, Any]
 
@@ -45,6 +47,9 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
             "reason": not_known(population, feature, basis),
         }
     told = describe(known.values, known.weight)
+    mean, median = _intervals(population, known)
+    limits = [population.limit, *(f"no interval of the {name} ({one.reason})"
+              for name, one in (("mean", mean), ("median", median)) if one.reason)]  # fmt: skip
     tail = tail_fit(known.values, known.weight)
     return {
         "repository_count": told.count,
@@ -52,7 +57,11 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
         "estimated_count": told.size,
         "total_value": told.total,
         "mean_value": told.mean,
+        "mean_low": mean.low,
+        "mean_high": mean.high,
         "median_value": told.median,
+        "median_low": median.low,
+        "median_high": median.high,
         "maximum_value": told.maximum,
         "zero_share": told.zero_share,
         "p25_value": told.quantiles[0.25],
@@ -71,8 +80,21 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
         "tail_lognormal_ratio": tail.lognormal_ratio if tail else None,
         "tail_lognormal_p_value": tail.lognormal_p_value if tail else None,
         "status": "measured",
-        "reason": population.limit,
+        "reason": "; ".join(filter(None, limits)) or None,
     }
+
+
+def _intervals(population: Population, known: Known) -> tuple[Ends, Ends]:
+    """Of mean and median: by owner, or of the frame where a design stands for it."""
+    sample = known.sample
+    if sample is not None and known.weight is not None:
+        sample = replace(sample, weight=known.weight)
+    how: dict[str, Any] = {
+        "weight": known.weight,
+        "cluster": population.owner[known.at],
+        "sample": sample,
+    }
+    return mean_interval(known.values, **how), median_interval(known.values, **how)
 
 
 def not_known(population: Population, feature: str, basis: Basis | None) -> str:
