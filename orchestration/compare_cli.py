@@ -100,6 +100,8 @@ def _lines(row: dict[str, Any]) -> list[str]:
         lines.append(f"p of the bootstrap{by} {_p_value(row['bootstrap_p_value'])}")
     if row["permutation_p_value"] is not None:
         lines.append(f"p of permutations {_p_value(row['permutation_p_value'])}")
+    lacking = {row[f"{name}_interval_reason"] for name in EFFECT_NAMES} - {None}
+    lines += [f"Where an interval lacks an end: {reason}" for reason in sorted(lacking)]
     owners = f" of {row['cluster_count']:,} clusters" if row["cluster_count"] is not None else ""
     lines.append(
         f"Intervals of 95 % from {row['draws']:,} draws{owners}; {row['unknown_count']:,} rows "

@@ -14,7 +14,7 @@ from assets.study.comparison import comparison_rows
 from assets.study.features import choose_basis
 from assets.study.marts import CELL, COMPARISON
 from assets.study.population import populations, window_of
-from assets.study.statistics.two_sample import EFFECTS
+from assets.study.statistics.two_sample import EFFECTS, permutation_p_value
 from orchestration.settings import StudySettings
 
 COMMON = {name: "x" for name, _, _ in CELL} | {"input_hash": "h"}
@@ -51,7 +51,11 @@ def test_rows_of_a_small_example(path: Path) -> None:
     # Differences 3, 2, 0, -1.
     assert (stars["vargha_delaney_a"], stars["hodges_lehmann"]) == (0.625, 1.0)
     assert (stars["ratio_of_means"], stars["ratio_of_medians"]) == (3.0, 3.0)
-    assert (stars["status"], stars["reason"]) == ("measured", None)
+    assert stars["status"] == "measured"
+    assert stars["reason"] == (
+        "cliffs_delta, vargha_delaney_a, hodges_lehmann, ratio_of_means, ratio_of_medians: no"
+        " interval (a side has fewer than 8 owners)"
+    )
     commits = rows["commits"]
     assert (commits["github_basis"], commits["huggingface_basis"]) == ("flow", "stock")
     assert commits["cliffs_delta"] == 1.0
@@ -60,7 +64,7 @@ def test_rows_of_a_small_example(path: Path) -> None:
 
 def test_tests_are_scipys_and_holm_goes_over_the_measured_only(path: Path) -> None:
     rng = np.random.default_rng(5)
-    first, second = rng.integers(0, 9, 40), rng.integers(2, 12, 30)
+    first, second = rng.integers(0, 9, 60), rng.integers(2, 12, 55)
     rows = compared(path, [
         *(repository(f"g{n}", star_stock_count=int(v), commit_stock_count=n)
           for n, v in enumerate(first)),
@@ -76,6 +80,28 @@ def test_tests_are_scipys_and_holm_goes_over_the_measured_only(path: Path) -> No
     assert rows["discussions"]["p_value_holm"] is None
     for effect in EFFECTS:
         assert stars[f"{effect}_low"] <= stars[effect] <= stars[f"{effect}_high"]
+
+
+def test_small_sides_with_ties_have_their_owners_dealt_anew(path: Path) -> None:
+    rng = np.random.default_rng(5)
+    first, second = rng.integers(0, 9, 40), rng.integers(2, 9, 30)
+    stars = compared(path, [
+        *(repository(f"g{n:02}", star_stock_count=int(v), owner_name=f"owner {n % 10}")
+          for n, v in enumerate(first)),
+        *(repository(f"h{n:02}", star_stock_count=int(v)) for n, v in enumerate(second)),
+    ])["stars"]  # fmt: skip
+    expected = permutation_p_value(
+        first, second, first_cluster=np.arange(40) % 10, draws=200, seed=1
+    )
+    assert (stars["p_value_method"], stars["p_value"]) == ("permutation", expected)
+    assert stars["p_value"] != stats.mannwhitneyu(first, second).pvalue
+    assert stars["p_value_holm"] == stars["p_value"]
+    # Without ties the test is exact.
+    apart = compared(path, [
+        *(repository(f"g{n}", star_stock_count=n, owner_name=f"owner {n}") for n in range(6)),
+        *(repository(f"h{n}", star_stock_count=n + 10) for n in range(9)),
+    ])["stars"]  # fmt: skip
+    assert apart["p_value_method"] == "exact"
 
 
 def test_owners_are_drawn_with_all_they_own(path: Path) -> None:
@@ -95,7 +121,7 @@ def test_owners_are_drawn_with_all_they_own(path: Path) -> None:
 
     assert width(60) > 0
     together = compared(path, [
-        *(repository(f"g{n:02}", star_stock_count=int(v), owner_name=f"owner {n // 12}")
+        *(repository(f"g{n:02}", star_stock_count=int(v), owner_name=f"owner {n // 6}")
           for n, v in enumerate(np.sort(values))),
         *(repository(f"h{n:02}", star_stock_count=n % 20) for n in range(60)),
     ])["stars"]  # fmt: skip

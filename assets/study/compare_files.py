@@ -26,8 +26,6 @@ Row = dict[str, Any]
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 # Groups named in an error.
 MOST_NAMED = 10
-# A smaller group up to the one and both together up to the other are permuted.
-FEW_IN_ONE, FEW_IN_BOTH = 50, 1000
 
 
 def compare_file(
@@ -46,7 +44,7 @@ def compare_file(
     Rows without a group or a value are counted as `unknown_count` and left out. `p_value` is that
     of Mann and Whitney, which takes rows as independent, or with weights that of the bootstrap;
     `bootstrap_p_value` takes clusters into account; `permutation_p_value` is made of small groups
-    with ties (null: not made).
+    with ties (null: not made). `EFFECT_interval_reason` says why an interval lacks an end.
 
     Args:
         group: column with two distinct values.
@@ -86,6 +84,7 @@ def compare_file(
         row[f"{name}_low"] = found.effects[name].low
         row[f"{name}_high"] = found.effects[name].high
         row[f"{name}_standard_error"] = found.effects[name].standard_error
+        row[f"{name}_interval_reason"] = found.effects[name].reason
     row["first"], row["second"] = _described(describe(x, mine)), _described(describe(y, other))
     row |= {"draws": found.draws, "seed": seed, "seconds": time.perf_counter() - started}
     return row
@@ -107,8 +106,7 @@ def _tested(sides: list[Row], weight: str | None, by_bootstrap: float | None, se
         "p_value_method": test.p_value_method,
         "log10_p_value": test.log10_p_value,
     }
-    is_small = min(x.size, y.size) <= FEW_IN_ONE and x.size + y.size <= FEW_IN_BOTH
-    if is_small and test.p_value_method == "asymptotic":
+    if test.is_doubtful:
         owners = [side["cluster"] for side in sides]
         row["permutation_p_value"] = permutation_p_value(
             x, y, first_cluster=owners[0], second_cluster=owners[1], seed=seed

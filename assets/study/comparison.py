@@ -4,7 +4,7 @@ Belongs here: the rows of `mart_platform_comparison`, which test is read where. 
 here: the estimators (`assets.study.statistics`) and the repositories (`population`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,13 @@ from assets.study.population import Known, Population
 from assets.study.statistics.bootstrap import Group, Intervals, clustered_bootstrap
 from assets.study.statistics.descriptives import describe
 from assets.study.statistics.multiplicity import holm
-from assets.study.statistics.two_sample import EFFECTS, effects, mann_whitney
+from assets.study.statistics.two_sample import (
+    EFFECTS,
+    effects,
+    mann_whitney,
+    permutation_p_value,
+)
+from assets.study.statistics.values import Ints
 from assets.study.summary import not_known
 
 Row = dict[str, Any]
@@ -42,9 +48,15 @@ def comparison_rows(
             row |= _of_one(feature, one)
         pair = measured.get(feature)
         rows.append(
-            row | (_compared(pair, drawn[feature]) if pair else {"status": "not_measurable"})
+            row
+            | (
+                _compared(pair, drawn[feature], (github, hub), draws, seed)
+                if pair
+                else {"status": "not_measurable"}
+            )
         )
-        rows[-1]["reason"] = _reason(feature, github, hub)
+        limits = [_reason(feature, github, hub), _missing_ends(drawn.get(feature))]
+        rows[-1]["reason"] = "; ".join(filter(None, limits)) or None
     _adjust(rows)
     return rows
 
@@ -65,12 +77,23 @@ def _of_one(feature: str, population: Population) -> Row:
     return {f"{population.platform}_{name}": value for name, value in found.items()}
 
 
-def _compared(pair: Pair, drawn: Intervals) -> Row:
+def _compared(
+    pair: Pair,
+    drawn: Intervals,
+    sides: tuple[Population, Population],
+    draws: int,
+    seed: int,
+) -> Row:
     first, second = pair
     found = effects(
         first.values, second.values, first_weight=first.weight, second_weight=second.weight
     )
-    row: Row = {"status": "measured", "bootstrap_draws": drawn.draws, **_test(pair, drawn)}
+    owners = [one.owner[known.at] for one, known in zip(sides, pair, strict=True)]
+    row: Row = {
+        "status": "measured",
+        "bootstrap_draws": drawn.draws,
+        **_test(pair, drawn, owners, draws, seed),
+    }
     for name in EFFECTS:
         interval = drawn.effects[name]
         row |= {
@@ -81,18 +104,36 @@ def _compared(pair: Pair, drawn: Intervals) -> Row:
     return row
 
 
-def _test(pair: Pair, drawn: Intervals) -> Row:
-    """Mann and Whitney's where every repository counts once; else the bootstrap's."""
-    first, second = pair
-    if first.weight is not None or second.weight is not None:
+def _missing_ends(drawn: Intervals | None) -> str | None:
+    """Which intervals lack an end, and why."""
+    if drawn is None:
+        return None
+    lacking: dict[str, list[str]] = {}
+    for name, interval in drawn.effects.items():
+        if interval.reason is not None:
+            what = "no interval" if interval.low is None else "no upper end"
+            lacking.setdefault(f"{what} ({interval.reason})", []).append(name)
+    told = (f"{', '.join(names)}: {what}" for what, names in lacking.items())
+    return "; ".join(told) or None
+
+
+def _test(pair: Pair, drawn: Intervals, owners: Sequence[Ints], draws: int, seed: int) -> Row:
+    """Mann and Whitney's where every repository counts once; else the bootstrap's.
+
+    Of small samples with ties the p-value is that of dealing owners to the platforms anew.
+    """
+    if _is_weighted(pair):
         method = None if drawn.p_value is None else "bootstrap"
         return {"p_value": drawn.p_value, "p_value_method": method}
-    test = mann_whitney(first.values, second.values)
-    return {
-        "mann_whitney_u": test.u,
-        "p_value": test.p_value,
-        "p_value_method": test.p_value_method,
-    }
+    x, y = (known.values for known in pair)
+    test = mann_whitney(x, y)
+    p_value, method = test.p_value, str(test.p_value_method)
+    if test.is_doubtful:
+        method = "permutation"
+        p_value = permutation_p_value(
+            x, y, first_cluster=owners[0], second_cluster=owners[1], draws=draws, seed=seed
+        )
+    return {"mann_whitney_u": test.u, "p_value": p_value, "p_value_method": method}
 
 
 def _drawn(

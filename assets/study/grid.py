@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 TABLES = (SUMMARY, CORRELATION, COMPARISON, DISTRIBUTION)
 # Another way of computing makes figures that were kept untrue.
-VERSION = 1
+VERSION = 2
 _CELL = ("bot_policy", "cut", "design", "weighting", "exposure")
 
 

@@ -44,6 +44,8 @@ FEW = 20_000
 PILOT = 20_000
 # Weights that are no whole numbers are not summed without rounding.
 TOLERANCE = 1e-12
+# Smaller sample up to the one and both together up to the other: asymptotics are doubtful.
+FEW_IN_ONE, FEW_IN_BOTH = 50, 1000
 # Numbers held at a time by the permutation test.
 BLOCK = 4_000_000
 
@@ -68,6 +70,13 @@ class MannWhitney:
     p_value_method: Method | None = None
     log10_p_value: float | None = None
     cliffs_delta: float | None = None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the normal approximation is of a small sample with ties: permute it instead."""
+        counts = (self.first_count, self.second_count)
+        is_small = min(counts) <= FEW_IN_ONE and sum(counts) <= FEW_IN_BOTH
+        return self.p_value_method == "asymptotic" and is_small
 
 
 @dataclass(frozen=True)
