@@ -91,10 +91,7 @@ def test_every_cell_is_what_its_acts_make_by_hand(tmp_path: Path, seed: int) -> 
     world = random_world(seed)
     path = network_warehouse(tmp_path / "warehouse.duckdb", world)
     compute_networks(path, FIGURES_ONLY)
-    found = {
-        (row["platform"], NetworkCell(**{n: row[n] for n in NetworkCell.__dataclass_fields__})): row
-        for row in rows_of(path, SUMMARY)
-    }
+    found = {(row["platform"], NetworkCell.of(row)): row for row in rows_of(path, SUMMARY)}
     assert set(found) == {
         (platform, cell) for platform in ("github", "huggingface") for cell in network_cells(STUDY)
     }
@@ -119,7 +116,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_sensitivity_is_the_range_over_the_cells_of_a_dimension(made: Path) -> None:
     rows = rows_of(made, SUMMARY)
-    cells = [(NetworkCell(**{n: row[n] for n in NetworkCell.__dataclass_fields__}), row)
+    cells = [(NetworkCell.of(row), row)
              for row in rows]  # fmt: skip
     told = rows_of(made, SENSITIVITY)
     assert {row["figure"] for row in told} == set(FIGURES)

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import duckdb
 import pytest
 
 from assets.study.cells import Cell
+from assets.study.cuts import CUT
 from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
+from assets.study.networks.cells import NetworkCell, reference_cells
+from assets.study.networks.tables import SUMMARY as NETWORKS
 from assets.study.rerun import SOURCES, study_rerun
 from assets.study.tables import StudyTable, make_table, table_of
+from orchestration.settings import StudySettings
 
 ROOT = Path(__file__).parents[1]
 SEED = ROOT / "dbt_project" / "seeds" / "published_claims.csv"
@@ -109,7 +114,7 @@ class World:
         self.connection.execute(
             f"CREATE TABLE seeds.published_claims AS FROM read_csv('{SEED}', types = {types})"
         )
-        for table in (SUMMARY, COMPARISON, CORRELATION):
+        for table in (SUMMARY, COMPARISON, CORRELATION, NETWORKS, CUT):
             make_table(self.connection, table)
         self.connection.execute("""
             CREATE TABLE marts.mart_coverage (platform VARCHAR, day DATE, event_count BIGINT);
@@ -121,7 +126,8 @@ class World:
             );
             CREATE TABLE marts.mart_repository_activity (
                 repository_key VARCHAR, platform VARCHAR, repository_type VARCHAR,
-                owner_name VARCHAR, gated VARCHAR, download_30d_stock_count BIGINT
+                owner_name VARCHAR, gated VARCHAR, download_30d_stock_count BIGINT,
+                commit_stock_count BIGINT, discussion_stock_count BIGINT
             );
         """)
 
@@ -153,6 +159,32 @@ class World:
             "platform": platform, "first_feature": first, "second_feature": second,
             "method": "pearson", "repository_count": 7, **values,
         })  # fmt: skip
+
+    def network(self, platform: str, cell: NetworkCell, **values: Any) -> None:
+        counts = [name for name, kind, _ in NETWORKS.columns if kind == "BIGINT NOT NULL"]
+        self.add(NETWORKS, **{"platform": platform, **dict.fromkeys(counts, 5), **cell.row(),
+                              **values})  # fmt: skip
+
+    def histories(self, known: int, unknown: int) -> None:
+        """Models of the cut of which the Hub tells the acts, and of which it does not."""
+        for at in range(known + unknown):
+            self.connection.execute(
+                "INSERT INTO study.top_cut"
+                " VALUES ('paper', 'huggingface', 'stars', 'c', $key, $at)",
+                {"key": f"h{at}", "at": at + 1},
+            )
+            self.connection.execute(
+                "INSERT INTO marts.mart_repository_activity VALUES"
+                " ($key, 'huggingface', 'model', 'o', 'no', 1, $told, $told)",
+                {"key": f"h{at}", "told": 1 if at < known else None},
+            )
+
+    def days(self, number: int) -> None:
+        """The archive's days with events."""
+        self.connection.execute(
+            "INSERT INTO marts.mart_coverage SELECT 'github', DATE '2025-10-07' - n::INT, 5"
+            " FROM range(1, $number) AS days(n)", {"number": number},
+        )  # fmt: skip
 
     def row(self, claim: str, **options: Any) -> Row:
         rows = study_rerun(self.connection, "paper", DAY, **options)
@@ -366,12 +398,12 @@ def test_shares_of_bots_gates_and_downloads_come_from_their_marts(world: World) 
     world.connection.execute(
         "INSERT INTO marts.mart_repository_activity"
         " SELECT 'h' || n, 'huggingface', 'model', 'o', CASE n WHEN 0 THEN 'auto' ELSE 'no' END,"
-        " CASE n WHEN 1 THEN 9900 WHEN 2 THEN 100 ELSE 0 END FROM range(100) AS units(n)"
+        " CASE n WHEN 1 THEN 9900 WHEN 2 THEN 100 ELSE 0 END, 1, 1 FROM range(100) AS units(n)"
     )
     world.connection.execute(
         "INSERT INTO marts.mart_repository_activity VALUES"
-        " ('d', 'huggingface', 'dataset', 'o', 'auto', 1), ('u', 'huggingface', 'model', 'o', NULL,"
-        " NULL)"
+        " ('d', 'huggingface', 'dataset', 'o', 'auto', 1, 1, 1),"
+        " ('u', 'huggingface', 'model', 'o', NULL, NULL, 1, 1)"
     )
     row = world.row("gated_models")
     assert (row["our_value"], row["known_share"]) == (0.01, pytest.approx(100 / 101))
@@ -383,3 +415,75 @@ def test_only_the_study_and_the_day_asked_for_are_read(world: World) -> None:
     world.comparison("stars", study="other", **effect)
     world.comparison("stars", day=date(2025, 10, 6), **effect)
     assert world.row("stars_higher_on_github")["our_value"] is None
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+CELLS = {(one.network, one.interaction_type): one for one in reference_cells(StudySettings())}
+OURS = {"network_cells": list(CELLS.values())}
+
+
+def test_a_network_s_figure_is_that_of_its_reference_cell(world: World) -> None:
+    cell = CELLS["actor", "commit"]
+    world.histories(9, 1)
+    world.network("huggingface", cell, average_degree=7.0)
+    for policy, value in (("none", 70.0), ("aggressive", 6.0)):
+        world.network("huggingface", replace(cell, bot_policy=policy), average_degree=value)
+    world.network("huggingface", CELLS["actor", "both"], average_degree=900.0)
+    world.network("github", cell, average_degree=900.0)
+    row = world.row("developer_network_commits_huggingface_degree", **OURS)
+    assert outcome(row) == ("reproduced", 7.0, None, None)
+    assert (row["sensitivity_low"], row["sensitivity_high"], row["sensitivity_cells"]) == (6, 70, 3)
+    assert row["known_share"] == 0.9
+    assert row["design"] == "paper · in · repository · stars · 10000 · none · inf"
+    far = world.row("developer_network_commits_huggingface_maximum_degree", **OURS)
+    assert far["verdict"] == "differs"
+
+
+def test_networks_of_few_histories_or_days_are_no_match(world: World) -> None:
+    world.histories(8, 2)
+    for platform in ("github", "huggingface"):
+        world.network(platform, CELLS["actor", "discussion"], connected_rate=0.9996)
+    hub = world.row("developer_network_discussions_huggingface_connected", **OURS)
+    assert (hub["verdict"], hub["our_value"]) == ("not_measurable", 0.9996)
+    assert "the discussions of 80% of the repositories" in hub["reason"]
+    name = "developer_network_discussions_github_connected"
+    github = world.row(name, **OURS)
+    assert (github["verdict"], github["our_value"]) == ("not_measurable", 0.9996)
+    assert "acts of 2 days only" in github["reason"]
+    world.days(400)
+    assert world.row(name, **OURS)["verdict"] == "reproduced"
+
+
+def test_more_acts_could_only_link_more_repositories(world: World) -> None:
+    world.histories(10, 0)
+    for cell in CELLS.values():
+        world.network("github", cell, connected_rate=0.9, average_degree=9.0)
+        world.network("huggingface", cell, connected_rate=0.8, average_degree=8.0)
+    higher = world.row("repository_network_discussions_average_degree_higher_on_github", **OURS)
+    assert outcome(higher) == ("reproduced", 1.0, None, None)
+    assert "although GitHub's side has the acts of 2 days only" in higher["reason"]
+    lower = world.row("repository_network_commits_average_degree_lower_on_github", **OURS)
+    assert lower["verdict"] == "not_measurable"
+    # Further acts bring developers without a link as well.
+    of_actors = world.row("developer_network_commits_average_degree_higher_on_github", **OURS)
+    assert of_actors["verdict"] == "not_measurable"
+    world.days(400)
+    assert (
+        world.row("repository_network_commits_average_degree_lower_on_github", **OURS)["verdict"]
+        == "differs"
+    )
+    assert (
+        world.row("developer_network_commits_average_degree_higher_on_github", **OURS)["verdict"]
+        == "reproduced"
+    )
+
+
+def test_a_network_that_was_not_measured_says_why(world: World) -> None:
+    nothing = dict.fromkeys(("connected_rate", "average_degree"))
+    world.network("github", CELLS["repository", "commit"], status="not_measurable",
+                  reason="GitHub: no act", **nothing)  # fmt: skip
+    row = world.row("repository_network_commits_github_connected", **OURS)
+    assert (row["verdict"], row["reason"]) == ("not_measurable", "GitHub: no act")
+    both = world.row("repository_network_commits_connected_rate_lower_on_github", **OURS)
+    assert both["verdict"] == "not_measurable"

@@ -29,6 +29,7 @@ from assets.study.cells import reference_cell
 from assets.study.features import FEATURES
 from assets.study.networks import grid as networks
 from assets.study.networks import tables as network_tables
+from assets.study.networks.cells import reference_cells
 from assets.study.planted import planted_truth
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration import keys, metadata
@@ -316,7 +317,12 @@ def _rerun() -> dg.AssetsDefinition:
                 settings.study.name,
                 marts.RERUN,
                 lambda connection, day: rerun.study_rerun(
-                    connection, settings.study.name, day, planted, reference_cell(settings.study)
+                    connection,
+                    settings.study.name,
+                    day,
+                    planted,
+                    reference_cell(settings.study),
+                    reference_cells(settings.study),
                 ),
             )
         verdicts = Counter(row["verdict"] for row in rows)

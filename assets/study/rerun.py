@@ -9,7 +9,7 @@ measurable, with the reason; our value is shown all the same where there is one.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from assets.study.cells import Cell
 from assets.study.features import PLATFORM_NAMES, PLATFORMS, STUDIED
 from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
+from assets.study.networks.cells import NetworkCell
+from assets.study.networks.tables import SUMMARY as NETWORKS
 from assets.study.statistics.concentration import top_share
 
 if TYPE_CHECKING:
@@ -30,6 +32,15 @@ ACTORS = "marts.mart_actor_class"
 OF_ONE = {
     "mean": "mean_value", "median": "median_value", "maximum": "maximum_value", "gini": "gini",
 }  # fmt: skip
+# Statistic of a claim about networks: the column of mart_network_summary.
+OF_NETWORK = {
+    "connected_rate": "connected_rate", "average_degree": "average_degree",
+    "average_degree_connected": "average_degree_connected", "maximum_degree": "maximum_degree",
+}  # fmt: skip
+INTERACTION = {"commits": "commit", "discussions": "discussion"}
+# A developer network of fewer days, or of fewer repositories' histories, is another network.
+LEAST_DAYS = 365
+LEAST_KNOWN = 0.9
 # Exposures under which values keep their unit; per_month divides them.
 WHOLE_LIFE = ("total", "matched_quarter")
 
@@ -73,6 +84,8 @@ class _Grid:
     summary: list[Row]
     comparison: list[Row]
     correlation: list[Row]
+    networks: list[Row]
+    network_cells: Sequence[NetworkCell]
 
     def of_cell(self, rows: Iterable[Row], **which: Any) -> Row | None:
         """The row of the reference cell with these values in its columns."""
@@ -105,6 +118,7 @@ def study_rerun(
     day: date,
     planted: Mapping[str, Any] | None = None,
     reference: Cell | None = None,
+    network_cells: Sequence[NetworkCell] = (),
 ) -> list[Row]:
     """Rows of `mart_study_rerun`, one for each claim in the order of the seed.
 
@@ -115,6 +129,7 @@ def study_rerun(
         planted: platform to feature to basis to mean, median and maximum (`twin.truth`), where the
             data are synthetic.
         reference: the cell that our values are of; by default that of `Cell()`.
+        network_cells: the same of networks.
     """
     names = {"study": study, "day": day}
 
@@ -130,6 +145,7 @@ def study_rerun(
     grid = _Grid(
         connection, study, reference or Cell(), planted or {}, days,
         figures(SUMMARY.name), figures(COMPARISON.name), figures(CORRELATION.name),
+        figures(NETWORKS.name), network_cells,
     )  # fmt: skip
     claims = connection.sql(f"SELECT * FROM {CLAIMS} ORDER BY rowid").to_arrow_table().to_pylist()
     return [{**names, **_row(claim, _ours(grid, claim))} for claim in claims]
@@ -332,12 +348,100 @@ def _from_activity(grid: _Grid, claim: Row) -> _Ours:
     return _Ours(value=top_share(told.to_numpy()), known_share=known_share, notes=(note,))
 
 
+def _from_networks(grid: _Grid, claim: Row) -> _Ours:
+    """A network's figure, or GitHub's less the Hub's."""
+    if claim["platform"] == "both":
+        return _network_difference(grid, claim)
+    column, platform = OF_NETWORK[claim["statistic"]], claim["platform"]
+    row, cell = _network(grid, claim, platform)
+    if row is None or cell is None or row[column] is None:
+        reason = None if row is None else row["reason"]
+        return _Ours(obstacle=reason or "not computed in the reference cell")
+    obstacle, known_share = _history(grid, claim, cell, platform)
+    return _Ours(
+        value=float(row[column]),
+        known_share=known_share,
+        others=_values(_alike(grid, row), column),
+        design=cell.told(),
+        obstacle=obstacle,
+        notes=_notes(row),
+    )
+
+
+def _network_difference(grid: _Grid, claim: Row) -> _Ours:
+    column = OF_NETWORK[claim["statistic"].removesuffix("_difference")]
+    sides = [_network(grid, claim, platform) for platform in PLATFORMS]
+    rows = [row for row, _ in sides if row is not None and row[column] is not None]
+    cell = sides[0][1]
+    if len(rows) < len(PLATFORMS) or cell is None:
+        return _Ours(obstacle="not computed in the reference cell on both platforms")
+    values = [
+        {NetworkCell.of(one): float(one[column]) for one in _alike(grid, row)
+         if one[column] is not None}
+        for row in rows
+    ]  # fmt: skip
+    (github, _), (hub, known_share) = (
+        _history(grid, claim, cell, platform) for platform in PLATFORMS
+    )
+    # More acts link more repositories; of developers they bring more nodes as well.
+    is_lower_bound = claim["network"] == "repository" and hub is None
+    return _Ours(
+        value=float(rows[0][column] - rows[1][column]),
+        known_share=known_share,
+        others=tuple(values[0][one] - values[1][one] for one in values[0] if one in values[1]),
+        design=cell.told(),
+        obstacle=hub if is_lower_bound else hub or github,
+        notes=tuple(note for row in rows for note in _notes(row)),
+        counts_less=github if is_lower_bound else None,
+    )
+
+
+def _network(grid: _Grid, claim: Row, platform: str) -> tuple[Row | None, NetworkCell | None]:
+    """The row of the reference cell, and the cell."""
+    wanted = (claim["network"], INTERACTION[claim["feature"]])
+    cell = next(
+        (one for one in grid.network_cells if (one.network, one.interaction_type) == wanted), None
+    )
+    if cell is None:
+        return None, None
+    which = {"platform": platform, **cell.row()}
+    return next((row for row in grid.networks if _agrees(row, which)), None), cell
+
+
+def _alike(grid: _Grid, row: Row) -> list[Row]:
+    """The network in all cells."""
+    which = {name: row[name] for name in ("platform", "network", "interaction_type")}
+    return [one for one in grid.networks if _agrees(one, which) and one["status"] == "measured"]
+
+
+def _history(
+    grid: _Grid, claim: Row, cell: NetworkCell, platform: str
+) -> tuple[str | None, float | None]:
+    """What is missing of the acts, and of which share of the repositories they are known."""
+    if platform == "github":
+        few = f"GitHub's side has the acts of {grid.archive_days} days only"
+        return few if grid.archive_days < LEAST_DAYS else None, None
+    column = {"commits": "commit_stock_count", "discussions": "discussion_stock_count"}
+    known, count = grid.connection.execute(
+        f"SELECT count({column[claim['feature']]}), count(*) FROM study.top_cut"
+        f" INNER JOIN {ACTIVITY} AS activity USING (repository_key)"
+        " WHERE study = $study AND rank_name = $rank AND place <= $most"
+        " AND activity.platform = $platform",
+        {"study": grid.study, "rank": cell.rank_name, "platform": platform,
+         "most": cell.top_count},
+    ).fetchall()[0]  # fmt: skip
+    share = known / count if count else 0.0
+    told = f"the Hub tells the {claim['feature']} of {share:.0%} of the repositories"
+    return told if share < LEAST_KNOWN else None, share
+
+
 SOURCES: Mapping[str, Callable[[_Grid, Row], _Ours]] = {
     SUMMARY.name: _from_summary,
     COMPARISON.name: _from_comparison,
     CORRELATION.name: _from_correlation,
     ACTORS: _from_actors,
     ACTIVITY: _from_activity,
+    NETWORKS.name: _from_networks,
 }
 
 

@@ -4,10 +4,10 @@ Belongs here: what a cell is, and which cells a configuration asks for. Does not
 acts of a cell (`loading`) and what is computed of them (`grid`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assets.study.networks.acts import DAY, MODES, Mode, Semantics, Window
 
@@ -40,6 +40,15 @@ class NetworkCell:
     def row(self) -> dict[str, str | int]:
         """Its columns."""
         return dict(vars(self))
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "NetworkCell":
+        """The cell of a row that has its columns."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
+
+    def told(self) -> str:
+        """Its values in words, without what the network is."""
+        return " · ".join(str(value) for value in list(self.row().values())[2:])
 
     def window_to(self, end: int) -> Window:
         """Its window, where the data end (microseconds since 1970-01-01 UTC)."""

@@ -9,7 +9,7 @@ input as on an earlier day is taken over.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -263,7 +263,7 @@ def _degrees(common: Row, cell: NetworkCell, figures: Figures, told: str) -> Ite
 def _sensitivity(rows: Sequence[Row], study: "StudySettings") -> Iterator[Row]:
     """How far each figure of each reference moves with each dimension."""
     for platform in PLATFORMS:
-        of = {NetworkCell(**_cell(row)): row for row in rows if row["platform"] == platform}
+        of = {NetworkCell.of(row): row for row in rows if row["platform"] == platform}
         for reference in reference_cells(study):
             alike = [
                 (cell, row)
@@ -278,10 +278,6 @@ def _sensitivity(rows: Sequence[Row], study: "StudySettings") -> Iterator[Row]:
                 arm.insert(0, (reference, of[reference]))
                 for figure in FIGURES:
                     yield _range(reference, arm, varied, figure)
-
-
-def _cell(row: Mapping[str, Any]) -> Row:
-    return {name: row[name] for name in NetworkCell.__dataclass_fields__}
 
 
 def _range(
