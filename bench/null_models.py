@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 MEGABYTE = 1_000_000
-REPOSITORIES, ACTORS, MEMBERSHIPS, LARGEST = 10_000, 1_650_000, 3_900_000, 90_000
+REPOSITORIES, ACTORS, MEMBERSHIPS = 10_000, 1_650_000, 3_900_000
 # With it, about the study's 23.6 million commits.
 ACTS_OF_EACH = 6
 # Share of an actor's memberships within its own block of repositories.
@@ -34,7 +34,7 @@ BLOCKS, SHARE = 20, 0.7
 # Of the rewiring whose figures are followed.
 ROUNDS = (0, 10, 20, 40, 60, 80, 120)
 # Seconds of the processor that a step may take at scale 1, about twice the measured ones.
-BOUNDS = {"rewire": 20.0, "rewire_acts": 40.0, "fit": 5.0, "expected": 10.0, "backbone": 60.0}
+BOUNDS = {"rewire": 30.0, "rewire_acts": 40.0, "fit": 5.0, "expected": 10.0, "backbone": 60.0}
 Row = dict[str, Any]
 
 

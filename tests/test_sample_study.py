@@ -19,7 +19,7 @@ from checks.assets import build_checks
 from orchestration import keys
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.resources import Installation
-from orchestration.settings import SampleSettings, Settings, StudySettings
+from orchestration.settings import NetworkSettings, SampleSettings, Settings, StudySettings
 
 ACTIVITY = {
     "repository_key": "VARCHAR", "platform": "VARCHAR", "repository_type": "VARCHAR",
@@ -519,6 +519,9 @@ def test_a_warehouse_in_use_is_a_passing_condition(checked: Path, tmp_path: Path
 
 def test_cuts_by_several_ranks_and_their_overlap(warehouse: Path) -> None:
     settings = study(top_n=[10, 50], ranks=["stars", "forks", "downloads", "actors"])
+    # Networks cut by stars, and deeper.
+    deeper = NetworkSettings.model_validate({"reference": {"top_count": 70}, "top_counts": [20]})
+    settings = settings.model_copy(update={"networks": deeper})
     with tables.open_warehouse(warehouse, read_only=True) as connection:
         rows = cuts.top_cuts(connection, "marts.mart_repository_activity", settings)
     by_rank: dict[tuple[str, str], list[str]] = {}
@@ -529,8 +532,9 @@ def test_cuts_by_several_ranks_and_their_overlap(warehouse: Path) -> None:
                             ("huggingface", "stars"), ("huggingface", "downloads")}  # fmt: skip
     likes = {row["repository_key"]: row["star_stock_count"] for row in repositories()
              if row["repository_type"] == "model"}  # fmt: skip
-    expected = sorted(likes, key=lambda key: (-likes[key], random_number(2016, key)))[:50]
+    expected = sorted(likes, key=lambda key: (-likes[key], random_number(2016, key)))[:70]
     assert by_rank["huggingface", "stars"] == expected
+    assert len(by_rank["huggingface", "downloads"]) == 50
     shared = {(r["platform"], r["top_count"], r["first_rank"], r["second_rank"]): r
               for r in cuts.overlaps(rows, [10, 50])}  # fmt: skip
     assert len(shared) == 2 * (3 + 1)
