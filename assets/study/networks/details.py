@@ -7,6 +7,7 @@ how any of them is computed (`null_models`, `bipartite`, `structure`, `communiti
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from assets.study.networks.acts import Mode, Window
 from assets.study.networks.cells import NetworkCell
-from assets.study.networks.incidence import incidence, windowed_incidence
+from assets.study.networks.incidence import Incidence, incidence, windowed_incidence
 from assets.study.networks.layout import lay_out
 from assets.study.networks.loading import CellActs, Loaded
 from assets.study.networks.measure import Figures
@@ -120,6 +121,7 @@ class Details:
             return made
         projection, reason = self._projection()
         measures += self._structure(projection, reason)
+        measures += self._expected(reason)
         if self._mode == "actor":
             if projection is None:
                 measures.append(self._measure("community", "community_count", None, reason))
@@ -127,13 +129,18 @@ class Details:
                 self._communities(projection, organisation, made)
         return made
 
+    @cached_property
+    def _memberships(self) -> Incidence:
+        """The window's; of a gap between two acts, which has none of its own, all."""
+        within = windowed_incidence(self._acts, self._mode, self._window)
+        return within or incidence(self._acts, self._mode)
+
     def _headline(self) -> Iterator[Row]:
         """Headline figures and bipartite measures, beside those of rewired networks."""
-        from assets.study.networks.bipartite import bipartite
+        from assets.study.networks.bipartite import bipartite, clustering, squares
         from assets.study.networks.null_models import z_scores
 
-        memberships = windowed_incidence(self._acts, self._mode, self._window)
-        memberships = memberships or incidence(self._acts, self._mode)
+        plain = bipartite(self._memberships, self._seed)
         if self._figures.memberships > self._asked.most_null_memberships:
             reason = "too many memberships to rewire (networks.most_null_memberships)"
             for own, name in NAMES.items():
@@ -141,11 +148,32 @@ class Details:
         else:
             for one in z_scores(
                 self._acts, self._mode, self._window, self._asked.null_draws, self._seed,
-                observed=self._figures,
+                figures={"squares": squares, "clustering": clustering}, observed=self._figures,
             ):  # fmt: skip
-                yield self._scored("headline", NAMES[one.figure], one)
-        for name, value in bipartite(memberships, self._seed).items():
+                is_bipartite = plain.pop(one.figure, UNDEFINED) != UNDEFINED
+                name = one.figure if is_bipartite else NAMES[one.figure]
+                yield self._scored("bipartite" if is_bipartite else "headline", name, one)
+        for name, value in plain.items():
             yield self._measure("bipartite", name, value)
+
+    def _expected(self, reason: str | None) -> Iterator[Row]:
+        """What degrees alone make one expect, and the pairs that share more than that."""
+        from assets.study.networks.backbone import HUB_SIZES, backbone
+        from assets.study.networks.bicm import expected, fit
+
+        model = fit(self._memberships)
+        told = expected(model)
+        for own, name in NAMES.items():
+            if own != "max_degree":
+                yield self._measure("bicm", name, getattr(told, own))
+        for sizes in HUB_SIZES:
+            name = f"validated_edge_count_{sizes}_hub_sizes"
+            if reason is not None:
+                yield self._measure("backbone", name, None, reason)
+                continue
+            most_bytes = int(self._asked.most_projection_gb * GB)
+            kept = backbone(self._memberships, hub_sizes=sizes, model=model, most_bytes=most_bytes)
+            yield self._measure("backbone", name, kept.i.size)
 
     def _projection(self) -> "tuple[Projection | None, str | None]":
         """The network's edges, or why they are not listed."""

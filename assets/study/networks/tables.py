@@ -94,7 +94,7 @@ MEASURE = StudyTable(
     " rewired at random.",
     (
         *NETWORK,
-        ("family", "VARCHAR NOT NULL", "headline, bipartite, structure or community."),
+        ("family", "VARCHAR NOT NULL", "headline, bipartite, bicm, backbone, structure or community."),
         ("measure", "VARCHAR NOT NULL", "Its name; docs/networks.md defines it."),
         ("value", "DOUBLE", "Of this network; null: not measurable."),
         ("null_mean", "DOUBLE", "Mean over rewired networks; null: none were made of it."),
