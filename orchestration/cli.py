@@ -550,6 +550,8 @@ def _ask(settings: Settings, sql: str, limit: int) -> tuple[list[str], list[tupl
         )
     with duckdb.connect(str(marts), read_only=True) as connection:
         connection.execute("set enable_external_access = false")
+        # It would be printed between the rows.
+        connection.execute("set enable_progress_bar = false")
         connection.execute("set lock_configuration = true")
         try:
             cursor = connection.execute(sql)

@@ -428,6 +428,12 @@ class NetworkSettings(Section):
     community_runs: int = Field(
         default=100, ge=1, le=10_000, description="Runs behind each consensus of communities."
     )
+    unlisted_runs: int = Field(
+        default=5,
+        ge=1,
+        le=10_000,
+        description="The same of networks whose edges are too many to be listed.",
+    )
     most_projection_gb: float = Field(
         default=2.0, gt=0, description="Memory up to which a network's edges are listed at all."
     )

@@ -18,7 +18,7 @@ from assets.study.networks.agreement import (
     pairwise_ami,
 )
 
-unhurried = settings(deadline=None, database=None, max_examples=200)
+unhurried = settings(deadline=None, database=None, max_examples=120)
 SHARES = ("size_weighted_purity", "mean_dominance_share", "mean_dominance_share_of_all_members",
           "mean_dominance_share_of_two_or_more")  # fmt: skip
 
@@ -224,6 +224,11 @@ def test_labels_that_can_be_dealt_in_one_way_have_no_z() -> None:
 def test_no_labels_give_no_figures() -> None:
     none = np.empty(0, np.int64)
     assert label_agreement(np.array([0, 1]), none, none) == {}
+
+
+@pytest.mark.parametrize("nodes", [0, 1])
+def test_runs_of_next_to_nothing_agree(nodes: int) -> None:
+    assert pairwise_ami(np.zeros((3, nodes), np.int64)).tolist() == [[1.0] * 3] * 3
 
 
 def test_communities_are_numbered_by_size_then_by_first_node() -> None:

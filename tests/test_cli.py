@@ -142,6 +142,13 @@ def test_query_reads_the_published_marts(published: Path) -> None:
     assert run("query", sql, folder=published).returncode == 0
 
 
+def test_a_long_query_prints_its_rows_only(published: Path) -> None:
+    """DuckDB would show its progress on the same stream."""
+    sql = "select current_setting('enable_progress_bar') as shown"
+    done = run("query", sql, "--json", folder=published)
+    assert json.loads(done.stdout) == [{"shown": False}]
+
+
 def test_query_tells_when_it_cuts(published: Path) -> None:
     done = run("query", "select * from range(10)", "--rows", 3, "--json", folder=published)
     assert len(json.loads(done.stdout)) == 3

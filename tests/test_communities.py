@@ -43,7 +43,7 @@ from assets.study.networks.incidence import Incidence, incidence_of
 from assets.study.networks.projection import project
 from orchestration.failures import PermanentFailure
 
-unhurried = settings(deadline=None, database=None, max_examples=150)
+unhurried = settings(deadline=None, database=None, max_examples=100)
 ADDED: tuple[Added, ...] = ("newman", "shared")
 # An implicit run on planted communities has at least this share of the modularity of NetworKit's
 # run on the projection, as a mean of five seeds.
@@ -312,7 +312,7 @@ def test_best_moves_gain_what_they_say(
                 assert moving.quality(moved) - start <= gained + 1e-9
 
 
-@settings(unhurried, max_examples=60)
+@settings(unhurried, max_examples=40)
 @given(known=incidences(), weight=st.sampled_from(ADDED))
 def test_merging_communities_is_louvain_on_their_exact_graph(
     known: Incidence, weight: Added

@@ -33,7 +33,8 @@ FEW = {"null_draws": 3, "community_runs": 4, "top_counts": [2, 4, 50], "layout_n
 SEMANTICS = {"semantics": ["trailing", "calendar", "pairwise_gap"]}
 STUDY = StudySettings.model_validate({"networks": {**FEW, **SEMANTICS}})
 # Without what is told of the references beside their figures.
-BARE = {**FEW, **SEMANTICS, "most_structure_edges": 0, "most_null_memberships": 0}
+BARE = {**FEW, **SEMANTICS, "most_structure_edges": 0, "most_null_memberships": 0,
+        "unlisted_runs": 1}  # fmt: skip
 FIGURES_ONLY = StudySettings.model_validate({"networks": BARE})
 KEY = ("platform", "network", "interaction_type")
 
@@ -211,11 +212,16 @@ def test_details_that_do_not_fit_say_so(tmp_path: Path) -> None:
     path = network_warehouse(tmp_path / "warehouse.duckdb", random_world(2))
     compute_networks(path, FIGURES_ONLY)
     rows = rows_of(path, MEASURE)
-    assert {row["draw_count"] for row in rows} == {0}
+    assert {row["draw_count"] for row in rows if row["family"] != "organisation"} == {0}
     by_family = {row["family"]: row for row in rows if row["platform"] == "huggingface"}
     assert "most_structure_edges" in by_family["structure"]["reason"]
     assert "most_null_memberships" in by_family["headline"]["reason"]
-    assert not rows_of(path, LAYOUT)
+    assert not rows_of(path, LAYOUT) + rows_of(path, BLOCK)
+    # Communities are found through the memberships; their links are not listed.
+    assert by_family["community"]["value"] is not None
+    assert "never built" in by_family["community"]["reason"]
+    communities = rows_of(path, COMMUNITY)
+    assert communities and {row["inner_edge_count"] for row in communities} == {None}
 
 
 def test_communities_count_their_links_and_members(made: Path) -> None:

@@ -87,6 +87,16 @@ def test_instants_too_far_apart_for_one_number_are_sorted_too() -> None:
     assert found.tolist() == [1, 1, 0]
 
 
+def test_one_long_spell_meets_many_short_ones() -> None:
+    acts = acts_of(
+        [(0, 0, at) for at in range(0, 100, 4)] + [(1, 0, at) for at in range(0, 100, 9)]
+    )
+    found = spells(acts, "actor", 5)
+    assert found.node.tolist().count(1) > 10 and found.node.tolist().count(0) == 1
+    assert windows._gathered_degrees(found).tolist() == [1, 1]
+    assert windowed_degrees(acts, "actor", Window("pairwise_gap", 5)).tolist() == [1, 1]
+
+
 # --- spells and bounds
 
 

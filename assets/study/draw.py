@@ -172,6 +172,8 @@ def workshop(
         connection.execute("SET temp_directory = $spill", {"spill": spill})
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET TimeZone = 'UTC'")
+        # It would be printed between the lines of what a command prints.
+        connection.execute("SET enable_progress_bar = false")
         yield connection
 
 

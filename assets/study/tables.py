@@ -119,6 +119,8 @@ def open_warehouse(path: Path, read_only: bool) -> Iterator["duckdb.DuckDBPyConn
     except duckdb.IOException as error:
         raise _in_use(path, error) from error
     with connection, told():
+        # It would be printed between what a command prints.
+        connection.execute("SET enable_progress_bar = false")
         yield connection
 
 

@@ -61,6 +61,8 @@ def pairwise_ami(runs: NDArray[Any], weight: NDArray[Any] | None = None) -> Floa
     Returns:
         Shape (runs, runs), symmetric, equal to sklearn.metrics.adjusted_mutual_info_score.
     """
+    if not runs.shape[1]:
+        return np.ones((len(runs), len(runs)))
     first, at, count = identical(runs)
     if weight is not None:
         count = np.bincount(at, weight, len(first)).astype(np.int64)
@@ -106,8 +108,7 @@ def expected_information(sizes: list[Ints], total: int) -> Floats:
     table[right, left] = table[left, right]
     found: Floats = np.asarray((counts @ table) @ counts.T.toarray())
     # Sums in another order differ in the last digit.
-    found = (found + found.T) / 2
-    return found
+    return np.asarray((found + found.T) / 2)
 
 
 def _expected(a: Ints, b: Ints, total: int) -> Floats:

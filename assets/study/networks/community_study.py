@@ -6,7 +6,7 @@ Does not belong here: finding communities (`communities`, `implicit`), reading f
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from assets.study.networks.communities import (
     resolution_sweep,
 )
 from assets.study.networks.projection import MOST_BYTES, Weight
+
+if TYPE_CHECKING:
+    from assets.study.networks.incidence import Incidence
 
 Row = dict[str, Any]
 Graph = Literal["projection", "bipartite"]
@@ -113,7 +116,8 @@ def communities_of_acts(
     if estimated_bytes(count) > most_bytes:
         if incidence is None:
             check_fits(count, most_bytes)
-        return _implicit(incidence, count, request)
+            raise AssertionError("what does not fit is refused")
+        return communities_of_memberships(incidence, count, request)
     if incidence is None:
         made = project_windowed(acts, mode, window, request.weight, most_bytes)
     else:
@@ -126,7 +130,12 @@ def communities_of_acts(
     return found
 
 
-def _implicit(incidence: Any, edge_count: int, request: Request) -> Found:
+def communities_of_memberships(incidence: "Incidence", edge_count: int, request: Request) -> Found:
+    """Communities of a weighted projection that is never built.
+
+    Args:
+        edge_count: pairs of linked nodes, which is told.
+    """
     from assets.study.networks.implicit import Implicit
 
     hidden = Implicit(incidence, "shared" if request.weight == "shared" else "newman")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Sparse products of so many terms are made in one go.
 TERMS = 10_000_000
 # Hubs of more nodes than this, as a node's hub is on average, are united and not multiplied.
-LARGE = 1_000
+LARGE = 300
 # From so many members on it is cheaper to copy all marks than to look which are new.
 MANY = 4_000
 # Threads that unite; each holds two bytes a node.

@@ -34,6 +34,13 @@ DETAILS = (MEASURE, COMMUNITY, BLOCK, LAYOUT)
 VERSION = 1
 # Communities in the picture of the blocks.
 BLOCKS = 20
+# Deals of organisations that their agreement with communities is held against.
+PERMUTATIONS = 200
+COMMUNITY_FIGURES = (
+    "communities", "communities_of_two_or_more", "isolated_nodes", "runs", "modularity",
+    "run_modularity_mean", "run_modularity_min", "run_modularity_max", "run_communities_mean",
+    "ami_mean", "ami_min", "ami_max",
+)  # fmt: skip
 GB = 1_000_000_000
 UNDEFINED = "not defined for this network"
 NAMES = {
@@ -66,7 +73,8 @@ def details_hash(
     asked = study.networks
     settings = (
         VERSION, study.seed, asked.null_draws, asked.most_null_memberships, asked.community_runs,
-        asked.most_projection_gb, asked.most_structure_edges, asked.layout_nodes,
+        asked.unlisted_runs, asked.most_projection_gb, asked.most_structure_edges,
+        asked.layout_nodes,
     )  # fmt: skip
     (members,) = connection.execute(
         "SELECT md5(string_agg(actor_key || ' ' || login, ',' ORDER BY actor_key))"
@@ -123,10 +131,7 @@ class Details:
         measures += self._structure(projection, reason)
         measures += self._expected(reason)
         if self._mode == "actor":
-            if projection is None:
-                measures.append(self._measure("community", "community_count", None, reason))
-            else:
-                self._communities(projection, organisation, made)
+            self._communities(projection, organisation, made)
         return made
 
     @cached_property
@@ -200,39 +205,70 @@ class Details:
             yield self._measure("structure", name, value)
 
     def _communities(
-        self, projection: "Projection", organisation: list[str | None], made: dict[str, list[Row]]
+        self,
+        projection: "Projection | None",
+        organisation: list[str | None],
+        made: dict[str, list[Row]],
     ) -> None:
-        from assets.study.networks.agreement import pairwise_ami
-        from assets.study.networks.communities import Edges, consensus, ensemble, modularity
+        """Communities of the edges, or of the weighted projection that is never built."""
+        from assets.study.networks.communities import Edges
+        from assets.study.networks.community_study import (
+            Request,
+            communities_of_edges,
+            communities_of_memberships,
+        )
 
-        edges = Edges(projection.node_count, projection.i, projection.j)
-        seeds = range(self._seed, self._seed + self._asked.community_runs)
-        runs = ensemble(edges, "louvain", seeds)
-        agreed = consensus(edges, runs)
-        told = {
-            "community_count": len(np.unique(agreed[self._figures.degrees > 0])),
-            "run_count": len(runs),
-            "modularity": modularity(edges, agreed),
-            "modularity_of_runs": float(np.mean([modularity(edges, run) for run in runs])),
-        }
-        if len(runs) > 1:
-            ami = pairwise_ami(runs)[np.triu_indices(len(runs), 1)]
-            told |= {"ami_mean": float(ami.mean()), "ami_minimum": float(ami.min())}
-        made[MEASURE.name] += [self._measure("community", *one) for one in told.items()]
-        made[COMMUNITY.name] += self._members(projection, agreed, organisation)
-        made[BLOCK.name] += self._blocks(projection, agreed)
-        made[LAYOUT.name] += self._layout(projection, agreed, organisation)
+        runs = self._asked.community_runs
+        if projection is not None:
+            edges = Edges(projection.node_count, projection.i, projection.j)
+            found = communities_of_edges(edges, Request(runs=runs, seed=self._seed))
+        else:
+            few = Request(runs=min(runs, self._asked.unlisted_runs), seed=self._seed)
+            found = communities_of_memberships(self._memberships, self._figures.edges, few)
+        reason = found.figures.get("note")
+        for name in COMMUNITY_FIGURES:
+            made[MEASURE.name].append(self._measure("community", name, found.figures[name], reason))
+        made[MEASURE.name] += self._organised(found.labels, organisation)
+        made[COMMUNITY.name] += self._members(projection, found.labels, organisation)
+        if projection is not None:
+            made[BLOCK.name] += self._blocks(projection, found.labels)
+            made[LAYOUT.name] += self._layout(projection, found.labels, organisation)
+
+    def _organised(self, community: NDArray[Any], organisation: list[str | None]) -> Iterator[Row]:
+        """How far communities are organisations, beside organisations dealt at random."""
+        from assets.study.networks.agreement import label_agreement
+
+        node = np.array([at for at, login in enumerate(organisation) if login], np.int64)
+        if not node.size:
+            return
+        label = np.unique([login for login in organisation if login], return_inverse=True)[1]
+        found = label_agreement(community, node, label, PERMUTATIONS, self._seed)
+        for name, one in found.items():
+            yield {
+                **self._measure("organisation", name, one.observed),
+                "null_mean": one.mean,
+                "null_deviation": one.deviation,
+                "z_score": one.z,
+                "p_value": one.p,
+                "draw_count": PERMUTATIONS,
+            }
 
     def _members(
-        self, projection: "Projection", community: NDArray[Any], organisation: list[str | None]
+        self,
+        projection: "Projection | None",
+        community: NDArray[Any],
+        organisation: list[str | None],
     ) -> Iterator[Row]:
-        """Communities of two and more."""
+        """Communities of two and more; links within and between where they are listed."""
         size = np.bincount(community)
-        first, second = community[projection.i], community[projection.j]
-        is_inner = first == second
-        inner = np.bincount(first[is_inner], minlength=size.size)
-        ends = np.concatenate([first[~is_inner], second[~is_inner]])
-        outer = np.bincount(ends, minlength=size.size)
+        inner: list[int | None] = [None] * size.size
+        outer = inner
+        if projection is not None:
+            first, second = community[projection.i], community[projection.j]
+            is_inner = first == second
+            inner = np.bincount(first[is_inner], minlength=size.size).tolist()
+            ends = np.concatenate([first[~is_inner], second[~is_inner]])
+            outer = np.bincount(ends, minlength=size.size).tolist()
         member: list[list[str]] = [[] for _ in range(size.size)]
         for at, login in zip(community.tolist(), organisation, strict=True):
             if login is not None:
@@ -244,8 +280,8 @@ class Details:
                 **self._network,
                 "community": at,
                 "node_count": int(size[at]),
-                "inner_edge_count": int(inner[at]),
-                "outer_edge_count": int(outer[at]),
+                "inner_edge_count": inner[at],
+                "outer_edge_count": outer[at],
                 "known_count": known.total(),
                 "organisation_login": login,
                 "organisation_share": most / int(size[at]) if login else None,

@@ -93,8 +93,6 @@ def read_acts(
             )
         # The order of acts, and so of codes, is that of the file's rows.
         connection.execute("SET preserve_insertion_order = true")
-        # It would be printed among the figures.
-        connection.execute("SET enable_progress_bar = false")
         actor, repository = (f"{quoted(name)}::VARCHAR" for name in wanted[:2])
         at = f"epoch_us({quoted(wanted[2])}::TIMESTAMPTZ)" if is_dated else "0::BIGINT"
         source = source_of(path, wanted[:2])

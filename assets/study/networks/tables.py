@@ -94,7 +94,11 @@ MEASURE = StudyTable(
     " rewired at random.",
     (
         *NETWORK,
-        ("family", "VARCHAR NOT NULL", "headline, bipartite, bicm, backbone, structure or community."),
+        (
+            "family",
+            "VARCHAR NOT NULL",
+            "headline, bipartite, bicm, backbone, structure, community or organisation.",
+        ),
         ("measure", "VARCHAR NOT NULL", "Its name; docs/networks.md defines it."),
         ("value", "DOUBLE", "Of this network; null: not measurable."),
         ("null_mean", "DOUBLE", "Mean over rewired networks; null: none were made of it."),
@@ -113,8 +117,12 @@ COMMUNITY = StudyTable(
         *NETWORK,
         ("community", "BIGINT NOT NULL", "Number, from 0, the largest first."),
         ("node_count", "BIGINT NOT NULL", "Actors."),
-        ("inner_edge_count", "BIGINT NOT NULL", "Links between them."),
-        ("outer_edge_count", "BIGINT NOT NULL", "Links to other communities."),
+        (
+            "inner_edge_count",
+            "BIGINT",
+            "Links between them; null: not listed, too many.",
+        ),
+        ("outer_edge_count", "BIGINT", "Links to other communities; null: not listed."),
         ("known_count", "BIGINT NOT NULL", "Actors of whom an organisation is known."),
         ("organisation_login", "VARCHAR", "The organisation that most of them belong to."),
         ("organisation_share", "DOUBLE", "Its share (0-1) of all of the community's actors."),

@@ -207,13 +207,12 @@ def _gathered_degrees(found: Spells) -> Ints:
     order = np.argsort(found.node, kind="stable")
     bound = np.searchsorted(found.node[order], np.arange(found.node_count + 1))
     place = np.empty(found.node_count, np.int32)
-    count = np.arange(found.node.size, dtype=np.int32)
     for node in np.flatnonzero(np.diff(bound)).tolist():
         partners = np.concatenate(
             [_partners(found, spell) for spell in order[bound[node] : bound[node + 1]].tolist()]
         )
         # Of equal partners the last one's place stays.
-        mine = count[: partners.size]
+        mine = np.arange(partners.size, dtype=np.int32)
         place[partners] = mine
         degrees[node] = np.count_nonzero(place[partners] == mine) - 1
     return degrees
