@@ -15,14 +15,16 @@ from xml.etree import ElementTree
 
 import duckdb
 import marts_support
+import network_marts_support
 import numpy as np
 import pytest
 from marts_support import Row
 
+from assets.publish import network_pictures
 from assets.publish import words as wording
 from assets.publish.figures import DayCoverage, coverage_figure, delta_figure
 from assets.publish.parts.intensity import PAPER
-from assets.publish.pictures import NAMES
+from assets.publish.pictures import NAMES as STUDY_NAMES
 from assets.publish.report import render_report
 from assets.publish.snapshot import publish
 from assets.publish.words import reading, shown_text
@@ -32,6 +34,7 @@ from assets.study.features import FEATURES, PLATFORMS, choose_basis
 from assets.study.tables import StudyTable
 from orchestration.failures import PermanentFailure
 
+NAMES = (*STUDY_NAMES, *network_pictures.NAMES)
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ACTIVITY = """
     repository_key VARCHAR, platform VARCHAR, repository_type VARCHAR, native_id VARCHAR,
@@ -195,7 +198,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for row in rows[marts.COMPARISON]
     ]
     folder = tmp_path_factory.mktemp("full")
-    return published(folder, usual_repositories(), usual_coverage(), rows)
+    path = published(folder, usual_repositories(), usual_coverage(), rows)
+    network_marts_support.write_published(path, network_marts_support.study_rows())
+    return path
 
 
 def rendered(published: Path, *, has_pictures: bool = False, **options: Any) -> str:
@@ -407,6 +412,40 @@ def test_claims_with_and_without_a_value_of_ours(full: Path) -> None:
     assert line in text
     assert "Planted" not in text
     assert "Planted" in words(rendered(full, planted={}))
+
+
+def test_networks_stand_beside_what_would_be_chance(full: Path) -> None:
+    text = words(page(full))
+    assert "Repositories, commits GitHub 10 80 % 4 5 12 20" in text
+    assert "on both, at most 365 days apart; two developers" in text
+    assert "made anew 19 times" in text
+    assert "80 % 300 % · −7.2 4 3 · −7.2" in text
+    assert "Developers, issues GitHub 3 0.62 0.88 0.75 100 25 % 12.5 % · +4.2" in text
+    assert "0 12 first-org 25 % 6 1 6 second-org 25 % 3 2 2 none known" in text
+
+
+def test_a_copy_without_networks_says_so(usual: Path) -> None:
+    assert "No network has been measured." in words(page(usual))
+
+
+def test_hostile_organisations_and_reasons_are_text(full: Path, tmp_path: Path) -> None:
+    hostile = tmp_path / "marts.duckdb"
+    hostile.write_bytes(full.read_bytes())
+    sizes = [20 - at for at in range(len(HOSTILE))]
+    rows = network_marts_support.study_rows(HOSTILE, sizes)
+    for table, own in rows.items():
+        for at, row in enumerate(own):
+            names = {"reason", "low_at", "high_at", "status"} & {*table.column_names}
+            row |= dict.fromkeys(names, HOSTILE[at % len(HOSTILE)])
+    network_marts_support.write_published(hostile, rows)
+    text = rendered(hostile, has_pictures=True)
+    seen = {tag for tag, _ in Page(text).elements}
+    assert seen <= {tag for tag, _ in Page(page(full)).elements}
+    assert not any(name.startswith("on") for _, found in Page(text).elements for name in found)
+    for name in HOSTILE[:5]:
+        assert html.escape(name) in text or name in words(text)
+    for svg in pictures_in(text).values():
+        assert "script" not in {element.tag for element in ElementTree.fromstring(svg).iter()}
 
 
 def test_concentration_is_told(full: Path) -> None:

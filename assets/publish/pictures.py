@@ -5,15 +5,12 @@ how it is drawn (`plots`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from assets.publish import plots, words
+from assets.publish import network_pictures, plots, words
 from assets.publish.parts.intensity import spread
 from assets.publish.parts.rerun import COUNTED
-from assets.publish.plots_style import save, svg_of
+from assets.publish.plots_style import Picture, save, svg_of
 from assets.publish.published import Published, Row, open_published, shown_bases
 from assets.study.features import FEATURES, PLATFORM_NAMES, PLATFORMS
 
@@ -23,22 +20,6 @@ NAMES = (
 )  # fmt: skip
 # Of this age the survival picture's text tells the share.
 TOLD_MONTHS = 12
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture.
-
-    Attributes:
-        name: of its files and of its place in the report; one of `NAMES`.
-        alt: what it shows, in words.
-        caption: how it is read.
-    """
-
-    name: str
-    alt: str
-    caption: str
-    figure: Figure
 
 
 def render_plots(
@@ -69,7 +50,7 @@ def render_plots(
 def write_pictures(drawn: Sequence[Picture], svgs: Mapping[str, str], folder: Path) -> list[Path]:
     """Write pictures that are drawn, and remove those of an earlier day that are no longer."""
     paths = [path for p in drawn for path in save(p.figure, folder, p.name, svgs[p.name])]
-    for name in set(NAMES) - {picture.name for picture in drawn}:
+    for name in {*NAMES, *network_pictures.NAMES} - {picture.name for picture in drawn}:
         for ending in ("svg", "png"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
     return paths
@@ -83,6 +64,7 @@ def pictures(published: Published) -> list[Picture]:
         *_distributions(published),
         *_correlations(published),
         *_survival(published),
+        *network_pictures.network_pictures(published),
     ]
 
 

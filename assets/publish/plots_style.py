@@ -13,6 +13,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,22 @@ _STYLE: Mapping[str, Any] = {
     "savefig.facecolor": PAPER,
 }
 _SVG_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        name: of its files and of its place in the report.
+        alt: what it shows, in words.
+        caption: how it is read.
+    """
+
+    name: str
+    alt: str
+    caption: str
+    figure: Figure
 
 
 @contextmanager

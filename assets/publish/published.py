@@ -47,6 +47,14 @@ class Published:
             [self.study, self.study, *equal.values()],
         )
 
+    def has(self, table: str) -> bool:
+        """Whether the file has a mart; one of an older version lacks newer ones."""
+        return bool(self.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]))
+
+    def newest_if_any(self, table: str) -> list[Row]:
+        """The same as `newest`; empty where the file lacks the mart."""
+        return self.newest(table) if self.has(table) else []
+
     def of_reference(self, table: str) -> list[Row]:
         """The same of the reference cell alone."""
         return self.newest(table, **self.reference)

@@ -29,6 +29,7 @@ from assets.publish.parts.intensity import (
     other_basis,
     spread,
 )
+from assets.publish.parts.networks import networks
 from assets.publish.parts.rerun import rerun
 from assets.publish.published import Bases, Published, Row, open_published, shown_bases
 from assets.publish.writing import write_whole
@@ -36,7 +37,7 @@ from assets.study.features import FEATURES, PLATFORM_NAMES, PLATFORMS, STUDIED
 from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
-    from assets.publish.pictures import Picture
+    from assets.publish.plots_style import Picture
 
 TEMPLATES = Path(__file__).parent / "templates"
 TOP_REPOSITORIES = 10
@@ -143,6 +144,7 @@ def _context(published: Published, paper_reference: bool, planted: Reference | N
         "other_basis": other_basis(summary, bases),
         "spread": spread(summary, bases),
         "comparison": compared(comparison),
+        "networks": networks(published, paper_reference),
         "rerun": rerun(published.newest("mart_study_rerun")),
         "policies": policies(published, bases, planted or {}),
         "policy_labels": [words.POLICY_LABELS[policy] for policy in POLICIES],
