@@ -82,7 +82,7 @@ ALL_RULES = (
             "links within the pairs": "inner_edge_count <= node_count * (node_count - 1) / 2",
             "known are members": "known_count <= node_count",
             "share of a known organisation": "(organisation_share IS NULL) ="
-            " (organisation_login IS NULL) AND coalesce(organisation_share > 0"
+            " (organisation_name IS NULL) AND coalesce(organisation_share > 0"
             f" AND organisation_share * node_count <= known_count + {NEAR}, true)",
         },
         may_be_empty=True,

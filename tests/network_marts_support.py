@@ -56,7 +56,7 @@ def summary_row(of: Row, **values: Any) -> Row:
     counts = {"node_count": 10, "active_node_count": 9, "membership_count": 30,
               "connected_count": 8}  # fmt: skip
     return {**of, **REFERENCE, **window, **counts, **FIGURES, "status": "measured",
-            "reason": None, "input_hash": "0", **values}  # fmt: skip
+            "reason": None, "input_hash": "0", "is_reference": not values, **values}  # fmt: skip
 
 
 def degree_rows(of: Row, degrees: Sequence[int]) -> list[Row]:
@@ -106,7 +106,7 @@ def community_rows(of: Row, sizes: Sequence[int], logins: Sequence[str | None]) 
     return [
         {**of, "community": at, "node_count": size, "inner_edge_count": size,
          "outer_edge_count": 1, "known_count": 0 if login is None else size // 2,
-         "organisation_login": login,
+         "organisation_name": login,
          "organisation_share": None if login is None else 0.25}
         for at, (size, login) in enumerate(zip(sizes, logins, strict=True))
     ]  # fmt: skip
@@ -136,7 +136,7 @@ def layout_rows(of: Row, sizes: Sequence[int], logins: Sequence[str | None]) -> 
             links = [*range(first, first + own), *([0] if first and own == 0 else [])]
             rows.append(
                 {**of, "node": first + own, "x": float(x), "y": float(y), "community": at,
-                 "degree": len(links), "organisation_login": login if own % 2 else None,
+                 "degree": len(links), "organisation_name": login if own % 2 else None,
                  "linked_to": ",".join(map(str, links))}
             )  # fmt: skip
     return rows

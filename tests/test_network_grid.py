@@ -237,8 +237,8 @@ def test_communities_count_their_links_and_members(made: Path) -> None:
         own = [row for row in communities if tuple(row[name] for name in KEY) == key]
         inner = sum(row["inner_edge_count"] for row in own)
         assert 2 * (summary[key] - inner) == sum(row["outer_edge_count"] for row in own)
-    organised = [row for row in communities if row["organisation_login"]]
-    assert organised and {row["organisation_login"] for row in organised} <= {"lab-0", "lab-1"}
+    organised = [row for row in communities if row["organisation_name"]]
+    assert organised and {row["organisation_name"] for row in organised} <= {"lab-0", "lab-1"}
     drawn = rows_of(made, LAYOUT)
     assert drawn and all(len(row["linked_to"].split(",")) <= row["degree"] for row in drawn)
 
@@ -285,7 +285,7 @@ BROKEN = {
         "two and more": "node_count = 1",
         "links within the pairs": "inner_edge_count = node_count * node_count",
         "known are members": "known_count = node_count + 1",
-        "share of a known organisation": "organisation_share = 0.5, organisation_login = NULL",
+        "share of a known organisation": "organisation_share = 0.5, organisation_name = NULL",
     },
     BLOCK: {
         "larger first": "first_community = second_community + 1",

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 
 from assets.publish import network_pictures, network_plots, network_words, words
-from assets.publish.parts.networks import CELL, networks, references
+from assets.publish.parts.networks import networks
 from assets.publish.pictures import write_pictures
 from assets.publish.plots_style import BLUE, PAPER, SOFT, VERMILLION, Picture, styled, svg_of
 from assets.publish.published import Published, open_published
@@ -228,7 +228,7 @@ def test_organisations_have_colours_and_markers_others_are_grey_and_unknown_holl
             same = (line.get_marker(), line.get_markerfacecolor())
             if same == (handle.get_marker(), handle.get_markerfacecolor()):
                 count[name] += len(np.asarray(line.get_xdata()))
-    told = [row["organisation_login"] for row in layout]
+    told = [row["organisation_name"] for row in layout]
     assert count["org-0"] == told.count("org-0") == 10
     assert count["another organisation"] == told.count("org-7") + told.count("org-8")
     assert count["none known"] == told.count(None)
@@ -367,20 +367,6 @@ def test_pictures_of_an_earlier_day_go(tmp_path: Path) -> None:
         (tmp_path / f"{name}.png").write_bytes(b"old")
     write_pictures([], {}, tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-@settings(deadline=None, database=None, max_examples=60)
-@given(st.data())
-def test_the_reference_is_that_from_which_all_others_differ_in_one_thing(
-    data: st.DataObject,
-) -> None:
-    usual = {name: data.draw(st.sampled_from(("a", "b", "c")), name) for name in CELL}
-    others = [
-        {**usual, name: "other"}
-        for name in data.draw(st.lists(st.sampled_from(CELL), min_size=2, unique=True))
-    ]
-    cells = data.draw(st.permutations([usual, *others]))
-    assert references([{**ONE, **cell} for cell in cells]) == [{**ONE, **usual}]
 
 
 def part(path: Path, has_paper: bool = True) -> Row:

@@ -31,6 +31,7 @@ from assets.publish.words import reading, shown_text
 from assets.study import marts, sensitivity
 from assets.study.classification import actor_evaluation
 from assets.study.features import FEATURES, PLATFORMS, choose_basis
+from assets.study.networks.tables import ALL_TABLES as NETWORK_TABLES
 from assets.study.tables import StudyTable
 from orchestration.failures import PermanentFailure
 
@@ -147,7 +148,8 @@ def published(
         connection.execute(CLASSES)
         connection.execute("CREATE TABLE marts.mart_intensity_estimate (design VARCHAR)")
         rows = study_of(repositories) if study is None else study
-        marts_support.make_tables(connection, {sensitivity.TABLE: [], **rows})
+        none: dict[StudyTable, list[Row]] = {table: [] for table in NETWORK_TABLES}
+        marts_support.make_tables(connection, {sensitivity.TABLE: [], **none, **rows})
     actor_evaluation(warehouse, "paper", folder / "state")
     result = publish(
         warehouse, folder / "published", 2, published_at=MOMENT, software_version="1.2.3"

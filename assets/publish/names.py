@@ -24,7 +24,7 @@ _ORGANISATIONS = "published_organisation"
 # Published as pseudonyms whatever the settings say.
 ACTOR_KEY = re.compile(r"(^|_)(actor_key|owner_key)$")
 REPOSITORY_NAME = re.compile(r"(^|_)repository_name$")
-OWNER_NAME = re.compile(r"(^|_)(owner_name|organisation_login)$")
+OWNER_NAME = re.compile(r"(^|_)(owner_name|organisation_name)$")
 # Identify a Hub repository by name where the Hub's id is not known.
 NAMED_KEY = re.compile(r"(^|_)(repository_key|native_id)$")
 _NAMED = r"^(.*:)?name:(.+)$"

@@ -170,8 +170,8 @@ def _of_type(found: Sequence[Row], platform: str, interaction_type: str) -> str:
     told = [
         f"number {row['community']} with {words.number(row['node_count'])} developers,"
         f" {words.share(row['organisation_share'])} of them of"
-        f" {words.one_line(row['organisation_login'], 40)}"
-        if row["organisation_login"]
+        f" {words.one_line(row['organisation_name'], 40)}"
+        if row["organisation_name"]
         else f"number {row['community']} with {words.number(row['node_count'])} developers"
         for row in own[:MOST_TOLD]
     ]

@@ -175,7 +175,7 @@ def links_of(rows: Rows) -> Links:
 
 def _organisations(rows: Rows) -> dict[str, tuple[str, str]]:
     """The organisations of most drawn nodes, with the colour and the marker of each."""
-    counts = Counter(row["organisation_login"] for row in rows if row["organisation_login"])
+    counts = Counter(row["organisation_name"] for row in rows if row["organisation_name"])
     most = sorted(counts, key=lambda login: (-counts[login], login))
     return dict(zip(most, ORGANISATIONS, strict=False))
 
@@ -226,7 +226,7 @@ def _nodes(
     least, most, steps = NODE_SIZES
     degree = np.array([row["degree"] for row in rows], float)
     step = np.rint((steps - 1) * np.sqrt(degree / max(degree.max(), 1))).astype(np.int64)
-    kind = [_kind(row["organisation_login"], colours) for row in rows]
+    kind = [_kind(row["organisation_name"], colours) for row in rows]
     for order, name in enumerate((None, "", *colours)):
         style = _marker(name, colours)
         of_kind = np.array([one == name for one in kind])
@@ -350,9 +350,9 @@ def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
 def _community_name(number: int, found: Mapping[int, Row]) -> str:
     """Number, predominant organisation and its share; the number alone where none is known."""
     row = found.get(number)
-    if row is None or not row["organisation_login"]:
+    if row is None or not row["organisation_name"]:
         return f"{number} · none known"
-    login = words.one_line(row["organisation_login"], LONGEST)
+    login = words.one_line(row["organisation_name"], LONGEST)
     return f"{number} · {login} {words.share(row['organisation_share'])}"
 
 

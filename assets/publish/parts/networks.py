@@ -4,15 +4,12 @@ Belongs here: rows of the marts of networks for the page. Does not belong here: 
 (`assets.publish.network_pictures`) and the wording of cells (`network_words`).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from assets.publish import network_words, words
 from assets.publish.published import Published, Row
 from assets.study.features import PLATFORM_NAMES, PLATFORMS
 
-# What makes a network; of the cells that were measured one is the reference.
-CELL = ("bot_policy", "staff", "unit", "rank_name", "top_count", "semantics", "time_window")
 # How claims of the paper's table 3 are named.
 CLAIM_NETWORKS = {"repository": "repository", "actor": "developer"}
 CLAIM_TYPES = {"commit": "commits", "discussion": "discussions"}
@@ -40,7 +37,8 @@ SENSITIVITY_FIGURE = "connected_rate"
 def networks(published: Published, has_paper: bool) -> Row:
     """All that the page tells of networks; empty lists where nothing is known."""
     measures = published.newest_if_any("mart_network_measure")
-    summary = references(published.newest_if_any("mart_network_summary"))
+    cells = published.newest_if_any("mart_network_summary")
+    summary = [row for row in cells if row["is_reference"]]
     known = {_name(row): row for row in summary}
     claimed = _claimed(published) if has_paper else {}
     headline = [row for row in measures if row["family"] == "headline"]
@@ -56,29 +54,6 @@ def networks(published: Published, has_paper: bool) -> Row:
         "agreements": _agreements(measures, claimed),
         "communities": _communities(published.newest_if_any("mart_network_community")),
     }
-
-
-def references(summary: Sequence[Row]) -> list[Row]:
-    """The reference of each network: the cell whose values most of its cells share.
-
-    Every other cell differs from it in one thing, so that each of its values is the most frequent.
-    """
-    of: dict[tuple[str, str, str], list[Row]] = {}
-    for row in summary:
-        of.setdefault(_name(row), []).append(row)
-    found = []
-    for _, rows in sorted(of.items()):
-        frequent = {name: Counter(row[name] for row in rows) for name in CELL}
-        found.append(
-            max(
-                rows,
-                key=lambda row: (
-                    sum(frequent[name][row[name]] for name in CELL),
-                    [str(row[name]) for name in CELL],
-                ),
-            )
-        )
-    return found
 
 
 def _name(row: Row) -> tuple[str, str, str]:

@@ -283,7 +283,7 @@ class Details:
                 "inner_edge_count": inner[at],
                 "outer_edge_count": outer[at],
                 "known_count": known.total(),
-                "organisation_login": login,
+                "organisation_name": login,
                 "organisation_share": most / int(size[at]) if login else None,
             }
 
@@ -321,7 +321,7 @@ class Details:
                 "y": float(drawn.position[at, 1]),
                 "community": int(community[node]),
                 "degree": int(self._figures.degrees[node]),
-                "organisation_login": organisation[node],
+                "organisation_name": organisation[node],
                 "linked_to": ",".join(linked[at]),
             }
 

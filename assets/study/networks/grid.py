@@ -105,8 +105,9 @@ def _platform(
     for cell in network_cells(study):
         one = _Network(connection, study, loaded, cell, made.day, end, present)
         made.taken_over += one.is_known
-        made.rows[SUMMARY.name] += one.summary()
-        if cell in references:
+        is_reference = cell in references
+        made.rows[SUMMARY.name] += [{**row, "is_reference": is_reference} for row in one.summary()]
+        if is_reference:
             made.rows[DEGREE.name] += one.degrees()
             for name, rows in one.details(organisation).items():
                 made.rows[name] += rows

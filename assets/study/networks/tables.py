@@ -44,6 +44,11 @@ SUMMARY = StudyTable(
     (
         *CELL,
         (
+            "is_reference",
+            "BOOLEAN NOT NULL",
+            "Whether headlines are of this cell; the others differ from it in one thing.",
+        ),
+        (
             "node_count",
             "BIGINT NOT NULL",
             "Repositories (families) of the cut, with or without an act; or actors with an act.",
@@ -124,7 +129,7 @@ COMMUNITY = StudyTable(
         ),
         ("outer_edge_count", "BIGINT", "Links to other communities; null: not listed."),
         ("known_count", "BIGINT NOT NULL", "Actors of whom an organisation is known."),
-        ("organisation_login", "VARCHAR", "The organisation that most of them belong to."),
+        ("organisation_name", "VARCHAR", "The organisation that most of them belong to."),
         ("organisation_share", "DOUBLE", "Its share (0-1) of all of the community's actors."),
     ),
 )
@@ -151,7 +156,7 @@ LAYOUT = StudyTable(
         ("y", "DOUBLE NOT NULL", "Position, -1 to 1."),
         ("community", "BIGINT NOT NULL", "As in mart_network_community."),
         ("degree", "BIGINT NOT NULL", "Links in the whole network."),
-        ("organisation_login", "VARCHAR", "Organisation; null: none is known."),
+        ("organisation_name", "VARCHAR", "Organisation; null: none is known."),
         ("linked_to", "VARCHAR NOT NULL", "Nodes of smaller number it is linked to, by commas."),
     ),
 )
