@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import one_line, run
+from command import one_line, run, run_anew
 
 from assets.actors.features import CANONICAL, FEATURES
 from assets.actors.tables import OUTPUT, read_accounts, write_decisions
@@ -43,7 +43,7 @@ def labelled(path: Path, count: int = 100) -> None:
 
 def test_classify_keeps_rows_order_and_duplicates(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("note,account\n" + "".join(f"=1,{n}\n" for n in LOGINS))
-    done = run("actors", "classify", "in.csv", "--out", "out.csv", "--json", folder=tmp_path)
+    done = run_anew("actors", "classify", "in.csv", "--out", "out.csv", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["rows"], told["model"], told["policy"]) == (8, None, "balanced")

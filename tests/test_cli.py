@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command import one_line, run
+from command import one_line, run, run_anew
 from test_report import coverage_day, repository
 from test_report import published as publication
 
@@ -33,7 +33,7 @@ def hours(tmp_path: Path) -> Path:
 
 
 def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
-    done = run("--help", folder=tmp_path)
+    done = run_anew("--help", folder=tmp_path)
     assert done.returncode == 0
     for name in ("demo", "run", "backfill", "status", "doctor", "query", "report",
                  "ingest-archive", "rebuild", "dev", "Exit codes"):  # fmt: skip
@@ -50,7 +50,7 @@ def test_wrong_usage_is_exit_two(arguments: list[str], tmp_path: Path) -> None:
 
 
 def test_a_wrong_setting_is_one_line_with_its_name(tmp_path: Path) -> None:
-    done = run("status", folder=tmp_path, OSMOSCOPE_ARCHIVE__WORKERS="many")
+    done = run_anew("status", folder=tmp_path, OSMOSCOPE_ARCHIVE__WORKERS="many")
     assert done.returncode == 2
     assert "archive.workers" in one_line(done.stderr)
     done = run("status", folder=tmp_path, OSMOSCOPE_ARCHVE__WORKERS="2")
@@ -71,7 +71,7 @@ def test_days_that_cannot_be_asked_for_are_refused(tmp_path: Path) -> None:
 
 def test_ingest_archive_tells_each_file_in_the_order_given(hours: Path, tmp_path: Path) -> None:
     files = [hours / "2025-10-06-4.json.gz", hours / "2025-10-06-3.json.gz", hours / "none.json.gz"]
-    done = run("ingest-archive", *files, "--out", tmp_path / "lake", "--json", folder=tmp_path)
+    done = run_anew("ingest-archive", *files, "--out", tmp_path / "lake", "--json", folder=tmp_path)
     assert done.returncode == 3
     rows = json.loads(done.stdout)["files"]
     assert [row["path"] for row in rows] == [str(file) for file in files]
@@ -98,7 +98,7 @@ def test_an_empty_installation_says_what_to_do(tmp_path: Path) -> None:
     done = run("status", folder=tmp_path)
     assert done.returncode == 0
     assert "osmoscope demo" in done.stdout
-    assert run("status", "--check", folder=tmp_path).returncode == 5
+    assert run_anew("status", "--check", folder=tmp_path).returncode == 5
     done = run("query", "select 1", folder=tmp_path)
     assert done.returncode == 3
     assert "Nothing is published" in one_line(done.stderr)
@@ -150,7 +150,7 @@ def test_a_long_query_prints_its_rows_only(published: Path) -> None:
 
 
 def test_query_tells_when_it_cuts(published: Path) -> None:
-    done = run("query", "select * from range(10)", "--rows", 3, "--json", folder=published)
+    done = run_anew("query", "select * from range(10)", "--rows", 3, "--json", folder=published)
     assert len(json.loads(done.stdout)) == 3
     assert "first 3 rows" in done.stderr
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from command import COMMAND, environment_of, one_line, run
+from command import COMMAND, environment_of, one_line, run, run_anew
 from mining_twin import FIRST_DAY, SHORT, ingest, toml_of
 
 from assets.huggingface.access import CONFIRMATION
@@ -51,7 +51,7 @@ def journal_of(folder: Path, source: str, open_count: int, done_count: int) -> N
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    done = run("mine", "--help", folder=tmp_path)
+    done = run_anew("mine", "--help", folder=tmp_path)
     assert done.returncode == 0
     for name in ("github", "huggingface", "estimate", "request-access", "bootstrap"):
         assert name in done.stdout
@@ -91,7 +91,9 @@ def test_wrong_usage_is_exit_two(arguments: tuple[str, ...], folder: Path) -> No
 
 
 def test_an_estimate_asks_nothing_and_states_its_grounds(folder: Path) -> None:
-    done = run("mine", "estimate", folder=folder, GITHUB_TOKEN=f"{TOKEN},{TOKEN}2", HF_TOKEN="")
+    done = run_anew(
+        "mine", "estimate", folder=folder, GITHUB_TOKEN=f"{TOKEN},{TOKEN}2", HF_TOKEN=""
+    )
     assert (done.returncode, done.stderr) == (0, "")
     for text in (
         "first night", "usual night", "with 2 tokens", "published study", "limit of github.graphql",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import one_line, run
+from command import one_line, run, run_anew
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def shown(*arguments: str, folder: Path) -> Any:
 
 
 def test_an_account_is_entered_listed_and_withdrawn(folder: Path) -> None:
-    done = run("privacy", "opt-out", "github", "Ada-L", "--note", "by mail", folder=folder)
+    done = run_anew("privacy", "opt-out", "github", "Ada-L", "--note", "by mail", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "next refresh" in done.stdout
     shown("opt-out", "huggingface", "ab" * 12, folder=folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from command import run
+from command import run_anew
 
 from orchestration import keys
 from orchestration.lake import Lake
@@ -50,9 +50,9 @@ def installation(
     folder = tmp_path_factory.mktemp("real")
     (folder / "osmoscope.toml").touch()
     dump = real_data / "huggingface" / "models-2026-08.jsonl.gz"
-    hub = run("ingest-hub", dump, "--observed-on", "2026-08-31", "--json", folder=folder)
+    hub = run_anew("ingest-hub", dump, "--observed-on", "2026-08-31", "--json", folder=folder)
     assert hub.returncode == 0, hub.stderr
-    done = run("ingest-archive", *archive_files(real_data), "--json", folder=folder)
+    done = run_anew("ingest-archive", *archive_files(real_data), "--json", folder=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -89,7 +89,7 @@ def test_marts_and_report_are_made_of_all_of_them(
 ) -> None:
     folder, ingested = installation
     settings = Settings.load(folder / "osmoscope.toml")
-    rebuilt = run("rebuild", "--json", folder=folder)
+    rebuilt = run_anew("rebuild", "--json", folder=folder)
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     outcome = json.loads(rebuilt.stdout)
     assert outcome["failures"] == []

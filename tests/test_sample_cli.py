@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import one_line, run
+from command import one_line, run, run_anew
 
 from assets.study.draw import random_number
 from assets.study.files import OURS, Request, draw_file, estimate_file
@@ -38,9 +38,11 @@ def request(**changes: Any) -> Request:
 
 
 def test_draw_and_estimate_as_a_script_would(frame: Path, tmp_path: Path) -> None:
-    done = run("sample", "draw", frame, "--id", "name", "--by", "stars", "--allocation", "neyman",
-               "--feature", "commits", "--size", 400, "--seed", 9, "--out", "s.parquet",
-               "--reject", "why", "--json", folder=tmp_path)  # fmt: skip
+    done = run_anew(
+        "sample", "draw", frame, "--id", "name", "--by", "stars", "--allocation", "neyman",
+        "--feature", "commits", "--size", 400, "--seed", 9, "--out", "s.parquet",
+        "--reject", "why", "--json", folder=tmp_path,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["seed"], told["frame_count"]) == (9, 3000)

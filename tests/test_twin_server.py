@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 import pytest
 import requests
-from command import COMMAND, one_line, run
+from command import COMMAND, one_line, run, run_anew
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -1064,7 +1064,7 @@ def test_advance_without_a_server(tmp_path: Path) -> None:
 
 
 def test_write_writes_what_serve_serves(tmp_path: Path) -> None:
-    done = run("twin", "write", "--out", "w", "--days", 1, "--json", folder=tmp_path)
+    done = run_anew("twin", "write", "--out", "w", "--days", 1, "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     files = sorted((tmp_path / "w" / "archive").iterdir())
