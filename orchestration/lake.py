@@ -28,12 +28,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure
 from orchestration.privacy.optout import COMPILED
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -255,31 +258,34 @@ class Lake:
         days = sorted(date.fromisoformat(path.parent.name.removeprefix("day=")) for path in found)
         return [day for day in days if day != ANCHOR_DAY]
 
-    def anchor(self, source: str, table: str, schema: Mapping[str, str]) -> None:
-        """Make sure that a table can be read before its first day: a file with zero rows.
+    def anchor(self, source: str, tables: Mapping[str, Mapping[str, str]]) -> None:
+        """Make sure that tables can be read before their first day: a file with zero rows each.
 
         A file of another schema is replaced: whoever reads a table by its columns' names finds
         those that older files lack.
 
         Args:
-            schema: column name to DuckDB type.
+            tables: column name to DuckDB type, by table.
         """
         import duckdb
 
-        partition = self.partition(source, table, ANCHOR_DAY)
-        target = partition.folder / "anchor.parquet"
-        if not target.exists() or _columns_of(target) != dict(schema):
-            columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in schema.items())
-            with self.temporary(".parquet") as temporary:
-                with duckdb.connect() as connection:
-                    connection.execute(
-                        f"copy (select {columns} where false) to '{_quoted(temporary)}' "
-                        "(format parquet, compression zstd)"
+        with duckdb.connect() as connection:
+            for table, schema in tables.items():
+                partition = self.partition(source, table, ANCHOR_DAY)
+                target = partition.folder / "anchor.parquet"
+                if not target.exists() or _columns_of(target, connection) != dict(schema):
+                    columns = ", ".join(
+                        f'null::{kind} as "{name}"' for name, kind in schema.items()
                     )
-                partition.folder.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
-        if not partition.manifest.exists():
-            partition._write([])
+                    with self.temporary(".parquet") as temporary:
+                        connection.execute(
+                            f"copy (select {columns} where false) to '{_quoted(temporary)}' "
+                            "(format parquet, compression zstd)"
+                        )
+                        partition.folder.mkdir(parents=True, exist_ok=True)
+                        temporary.replace(target)
+                if not partition.manifest.exists():
+                    partition._write([])
 
     @contextmanager
     def temporary(self, suffix: str = "") -> Iterator[Path]:
@@ -337,14 +343,11 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _columns_of(parquet: Path) -> dict[str, str]:
+def _columns_of(parquet: Path, connection: "DuckDBPyConnection") -> dict[str, str]:
     """The DuckDB type of each column of a file."""
-    import duckdb
-
-    with duckdb.connect() as connection:
-        found = connection.execute(
-            f"describe select * from read_parquet('{_quoted(parquet)}', hive_partitioning = false)"
-        ).fetchall()
+    found = connection.execute(
+        f"describe select * from read_parquet('{_quoted(parquet)}', hive_partitioning = false)"
+    ).fetchall()
     return {str(row[0]): str(row[1]) for row in found}
 
 

@@ -294,8 +294,8 @@ SCHEMA = {"id": "BIGINT", "a name": "VARCHAR", "parts": 'STRUCT(x VARCHAR, "dist
 
 def test_anchor_makes_a_table_readable(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "it's a lake")
-    lake.anchor("s", "t", SCHEMA)
-    lake.anchor("s", "t", SCHEMA)
+    lake.anchor("s", {"t": SCHEMA})
+    lake.anchor("s", {"t": SCHEMA})
     pattern = str(lake.table_folder("s", "t") / "*" / "*.parquet")
     with duckdb.connect() as connection:
         found = connection.execute("select * from read_parquet(?)", [pattern])
@@ -315,13 +315,13 @@ def test_anchor_makes_a_table_readable(tmp_path: Path) -> None:
 
 def test_an_anchor_gets_the_columns_that_came_later(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "it's a lake")
-    lake.anchor("s", "t", SCHEMA)
+    lake.anchor("s", {"t": SCHEMA})
     file = lake.partition("s", "t", lake_module.ANCHOR_DAY).folder / "anchor.parquet"
     before = file.stat().st_ino
-    lake.anchor("s", "t", SCHEMA)
+    lake.anchor("s", {"t": SCHEMA})
     assert file.stat().st_ino == before
     later = {**SCHEMA, "flag": "BOOLEAN"}
-    lake.anchor("s", "t", later)
+    lake.anchor("s", {"t": later})
     with duckdb.connect() as connection:
         described = connection.execute(
             "describe select * from read_parquet(?, hive_partitioning = false)", [str(file)]
@@ -332,7 +332,7 @@ def test_an_anchor_gets_the_columns_that_came_later(tmp_path: Path) -> None:
 
 def test_days_are_those_with_a_manifest(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    lake.anchor("s", "t", SCHEMA)
+    lake.anchor("s", {"t": SCHEMA})
     for day in (date(2024, 5, 7), date(2015, 1, 1)):
         lake.partition("s", "t", day).commit({"name": "a"})
     lake.partition("s", "t", date(2024, 5, 9)).folder.mkdir()

@@ -35,11 +35,10 @@ def test_every_declared_source_can_be_read_of_an_empty_lake(tmp_path: Path) -> N
     assert pairs == {(source, table) for source, schemas in tables().items() for table in schemas}
     for source, table in pairs:
         folder = lake.partition(source, table, ANCHOR_DAY).folder
-        with duckdb.connect() as connection:
-            described = connection.execute(
-                "describe select * from read_parquet(?, hive_partitioning = false)",
-                [str(folder / "anchor.parquet")],
-            ).fetchall()
+        described = duckdb.execute(
+            "describe select * from read_parquet(?, hive_partitioning = false)",
+            [str(folder / "anchor.parquet")],
+        ).fetchall()
         assert {row[0]: row[1] for row in described} == dict(tables()[source][table])
         assert lake.days(source, table) == []
 
@@ -50,26 +49,34 @@ def test_columns_that_came_later_are_unknown_in_files_landed_before(
 ) -> None:
     """Read as the dbt project reads: with a file of before, one of now, or none of now."""
     lake = Lake(tmp_path / "lake")
-    for table, columns in tables()[source].items():
-        *kept, last = columns
-        written(lake, source, table, D1, {name: columns[name] for name in kept})
+    before = {table: dict(list(all_.items())[:-1]) for table, all_ in tables()[source].items()}
+    with duckdb.connect() as connection:
+        for table, kept in before.items():
+            written(connection, lake, source, table, D1, kept)
         make_readable(lake)
-        scan = location(source, lake).replace("$identifier", table)
-        with duckdb.connect() as connection:
-            told = f'select day, "{last}" is null, "{kept[0]}" is null from {scan} order by day'
+        for table, columns in tables()[source].items():
+            first, *_, last = columns
+            scan = location(source, lake).replace("$identifier", table)
+            told = f'select day, "{last}" is null, "{first}" is null from {scan} order by day'
             assert connection.execute(told).fetchall() == [(D1, True, True)], table
-            written(lake, source, table, D2, columns)
+            written(connection, lake, source, table, D2, columns)
             assert connection.execute(told).fetchall() == [(D1, True, True), (D2, True, True)]
             kind = connection.execute(f'select typeof("{last}") from {scan}').fetchall()[0][0]
             assert kind == columns[last]
 
 
-def written(lake: Lake, source: str, table: str, day: date, columns: Mapping[str, str]) -> None:
+def written(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    source: str,
+    table: str,
+    day: date,
+    columns: Mapping[str, str],
+) -> None:
     """A file with one row of nulls."""
     chosen = ", ".join(f'null::{kind} as "{name}"' for name, kind in columns.items())
     with lake.temporary(".parquet") as file:
-        with duckdb.connect() as connection:
-            connection.execute(f"copy (select {chosen}) to '{file}' (format parquet)")
+        connection.execute(f"copy (select {chosen}) to '{file}' (format parquet)")
         lake.partition(source, table, day).commit({"name": "night"}, file)
 
 

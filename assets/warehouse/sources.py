@@ -42,5 +42,4 @@ def make_readable(lake: Lake) -> None:
     source and never heard of another.
     """
     for source, schemas in tables().items():
-        for table, columns in schemas.items():
-            lake.anchor(source, table, columns)
+        lake.anchor(source, schemas)
