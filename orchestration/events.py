@@ -28,6 +28,7 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._kept: OrderedDict[str, Engine] = OrderedDict()
+        self._tables: set[str] = set()
         super().__init__(*arguments, **named)
 
     @classmethod
@@ -62,9 +63,16 @@ class EventLog(SqliteEventLogStorage):
             self._kept.popitem(last=False)[1].dispose()
         return engine
 
+    def has_table(self, table_name: str) -> bool:
+        """Asked for each event; what is there once stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
     def wipe(self) -> None:
         """Remove all events, and let go of their files."""
         self._let_go()
+        self._tables.clear()
         super().wipe()
 
     def dispose(self) -> None:
