@@ -274,14 +274,8 @@ class Lake:
                 partition = self.partition(source, table, ANCHOR_DAY)
                 target = partition.folder / "anchor.parquet"
                 if not target.exists() or _columns_of(target, connection) != dict(schema):
-                    columns = ", ".join(
-                        f'null::{kind} as "{name}"' for name, kind in schema.items()
-                    )
                     with self.temporary(".parquet") as temporary:
-                        connection.execute(
-                            f"copy (select {columns} where false) to '{_quoted(temporary)}' "
-                            "(format parquet, compression zstd)"
-                        )
+                        _write_no_rows(temporary, schema, connection)
                         partition.folder.mkdir(parents=True, exist_ok=True)
                         temporary.replace(target)
                 if not partition.manifest.exists():
@@ -341,6 +335,17 @@ class Lake:
 def _quoted(path: Path) -> str:
     """A path as the inside of a SQL string literal (COPY takes no parameters)."""
     return str(path).replace("'", "''")
+
+
+def _write_no_rows(
+    parquet: Path, schema: Mapping[str, str], connection: "DuckDBPyConnection"
+) -> None:
+    """Write a file that has columns only."""
+    columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in schema.items())
+    connection.execute(
+        f"copy (select {columns} where false) to '{_quoted(parquet)}' "
+        "(format parquet, compression zstd)"
+    )
 
 
 def _columns_of(parquet: Path, connection: "DuckDBPyConnection") -> dict[str, str]:
