@@ -283,21 +283,44 @@ class HandLake:
         self.manifest(source, table, day, [*others, entry])
 
 
+# The manifest is shared, and its own files and the log of all that dbt does are read by nobody.
+QUIETLY = ("--quiet", "--no-write-json", "--log-level-file", "none")
+
+
+def places(folder: Path) -> list[str]:
+    """The project for dbt, and where it writes."""
+    return [
+        "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+        "--target-path", str(folder / "target"), "--log-path", str(folder / "logs"),
+    ]  # fmt: skip
+
+
+@cache
+def _parsed(folder: Path) -> tuple[Any, Path]:
+    """The manifest, and the path of a lake that it holds; for all lakes of these tests."""
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+
+    # A quote and brackets in the path: both mean something to SQL and to globs.
+    lake = folder / "it's a [lake]" / "lake"
+    lake.parent.mkdir()
+    os.environ["OSMOSCOPE_LAKE"] = str(lake)
+    os.environ["OSMOSCOPE_WAREHOUSE"] = str(folder / "warehouse.duckdb")
+    parsed = dbtRunner().invoke([*QUIETLY, "parse", *places(folder)])
+    assert isinstance(parsed.result, Manifest), parsed.exception
+    return parsed.result, lake
+
+
 class Dbt:
     """The project on one lake; the manifest is parsed once and shared by all invocations."""
 
     def __init__(self, folder: Path, write: Callable[[Path], HandLake]) -> None:
         from dbt.cli.main import dbtRunner
-        from dbt.contracts.graph.manifest import Manifest
 
         self.folder = folder
-        # A quote and brackets in the path: both mean something to SQL and to globs.
-        self.lake = write(folder / "it's a [lake]")
-        os.environ["OSMOSCOPE_LAKE"] = str(self.lake.root)
-        os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse("parsed_only"))
-        parsed = dbtRunner().invoke(["--quiet", "parse", *self.places()])
-        assert isinstance(parsed.result, Manifest), parsed.exception
-        self.runner = dbtRunner(manifest=parsed.result)
+        self.lake = write(folder / "lake")
+        manifest, self.place = _parsed(folder.parent)
+        self.runner = dbtRunner(manifest=manifest)
 
     def warehouse(self, name: str) -> Path:
         """One folder a warehouse: the file's stem names its catalog, which the manifest holds."""
@@ -305,11 +328,10 @@ class Dbt:
         path.parent.mkdir(exist_ok=True)
         return path
 
-    def places(self) -> list[str]:
-        return [
-            "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
-            "--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs"),
-        ]  # fmt: skip
+    def put_in_place(self) -> None:
+        """Let the path that the manifest and views hold be this lake."""
+        self.place.unlink(missing_ok=True)
+        self.place.symlink_to(self.lake.root)
 
     def outcomes(
         self, warehouse: str, command: str, *arguments: str, days: str = ""
@@ -321,10 +343,12 @@ class Dbt:
         """
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
+        self.put_in_place()
+        os.environ["OSMOSCOPE_LAKE"] = str(self.place)
         os.environ["OSMOSCOPE_WAREHOUSE"] = str(self.warehouse(warehouse))
         low, _, high = days.partition("..")
         os.environ["OSMOSCOPE_MIN_DAY"], os.environ["OSMOSCOPE_MAX_DAY"] = low, high or low
-        result = self.runner.invoke(["--quiet", command, *self.places(), *arguments])
+        result = self.runner.invoke([*QUIETLY, command, *places(self.folder), *arguments])
         # dbt keeps the warehouse open until its process ends, which here is ours.
         DuckDBConnectionManager.env().close()
         nodes = getattr(result.result, "results", [])
@@ -344,6 +368,7 @@ class Dbt:
         assert self.outcomes(warehouse, command, *arguments, days=days) == {}
 
     def rows(self, warehouse: str, query: str, *parameters: Any) -> list[Any]:
+        self.put_in_place()
         with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
             db.execute("set timezone = 'UTC'")
             return db.execute(query, list(parameters)).fetchall()
