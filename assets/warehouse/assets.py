@@ -47,6 +47,8 @@ BLOCK_BYTES = 262_144
 STORED = {"table", "incremental", "seed"}
 LINEAGE = "dagster/column_lineage"
 PARTIAL_PARSE = "partial_parse.msgpack"
+# The log of all that dbt does: as JSON, which is asked of its output, it is a tenth of a build.
+PLAIN_LOG = ("--log-format-file", "text")
 # The one test of a model's columns, and of what it finds wrong so much is told.
 COLUMNS_TEST = "columns_hold"
 TOLD_COLUMNS = 5
@@ -207,7 +209,7 @@ def _build(
     # dagster-dbt changes the process's folder while it looks at the warehouse.
     with chdir(Path.cwd()):
         build = dbt.cli(
-            ["build", "--exclude-resource-type", "unit_test", *arguments],
+            ["build", *PLAIN_LOG, "--exclude-resource-type", "unit_test", *arguments],
             context=context,
             target_path=target,
         )
