@@ -326,7 +326,7 @@ def test_killed_at_any_moment_readers_see_a_whole_version(warehouse: Path) -> No
     for number in range(kills):
         add_row(warehouse, 200 + number)
         process = start_publisher(warehouse, folder)
-        time.sleep(length * (0.4 + 0.7 * number / kills))
+        time.sleep(length * (0.1 + number / kills))
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
         before, seen = seen, query(marts, "SELECT count(*) FROM mart_coverage")[0][0]
