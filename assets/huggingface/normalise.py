@@ -257,6 +257,8 @@ _KINDS = {
 }
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
+# A macro is put in wherever it is named, and what it names in it: planning the select of a listing
+# costs more than reading a page, and grows with each time that a macro names its argument.
 _MACROS = f"""
 create or replace temp macro hub_text(j) as
     case when json_type(j) = 'VARCHAR' then j ->> '$' end;
@@ -273,11 +275,12 @@ create or replace temp macro hub_number(j) as
 create or replace temp macro hub_whole(j) as
     case
         when json_type(j) in ('BIGINT', 'UBIGINT') then try_cast(j ->> '$' as bigint)
-        when json_type(j) = 'DOUBLE' and hub_number(j) = trunc(hub_number(j))
-            then try_cast(hub_number(j) as bigint)
+        when json_type(j) = 'DOUBLE'
+            and try_cast(j ->> '$' as double) = trunc(try_cast(j ->> '$' as double))
+            then try_cast(try_cast(j ->> '$' as double) as bigint)
     end;
 create or replace temp macro hub_count(j) as
-    case when hub_whole(j) >= 0 then hub_whole(j) end;
+    nullif(greatest(hub_whole(j), -1), -1);
 create or replace temp macro hub_flag(j) as
     case when json_type(j) = 'BOOLEAN' then (j ->> '$') = 'true' end;
 create or replace temp macro hub_instant(t) as
@@ -596,9 +599,9 @@ def _typed_columns(shape: str) -> str:
 def _problem(shape: str) -> str:
     """The first declared key whose value is of another type, as text; null where all fit."""
     cases = " ".join(
-        f'when f."{key}" is not null and json_type(f."{key}") <> \'NULL\' '
-        f"and hub_{kind}(f.\"{key}\") is null then '{key} is not {_KINDS[kind]}'"
-        for key, kind in _TYPED[shape].values()
+        f'when "{name}" is null and f."{key}" is not null and json_type(f."{key}") <> \'NULL\' '
+        f"then '{key} is not {_KINDS[kind]}'"
+        for name, (key, kind) in _TYPED[shape].items()
     )
     return f"case {cases} end"
 
@@ -618,11 +621,11 @@ def _listed_select(shape: str, kind: str) -> str:
         select number, line, json_transform(line, {_structure(keys)}) as f from hub_batch
     ),
     typed as (
-        select number, line, f, {_typed_columns(shape)}, {_problem(shape)} as problem from read
+        select number, line, f, {_typed_columns(shape)} from read
     ),
     opened as (
         select
-            * exclude (line), hub_texts(f.tags) as tags,
+            * exclude (line), {_problem(shape)} as problem, hub_texts(f.tags) as tags,
             json_merge_patch(line::json, {consumed}) as rest, {shaped}
         from typed
     ),
