@@ -63,6 +63,7 @@ def main() -> int:
             for what in ("effects", "scipy_test", "bootstrap", "rates", "scipy_bootstrap")
         ]
     if options.only != "scale":
+        report["design_coverage"] = list(design_coverage(options.rounds))
         report["coverage"] = list(coverage(options.rounds))
     print(json.dumps(report, indent=1) if options.json else as_text(report))
     return 1 if options.check and not is_met(report) else 0
@@ -198,24 +199,65 @@ def coverage(rounds: int) -> Iterator[Row]:
     """
     from assets.study.statistics import two_sample
     from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+    from assets.study.statistics.one_sample import mean_interval, median_interval
 
-    rng = np.random.default_rng(1)
     for kind in KINDS:
-        truth = two_sample.effects(*(activity(rng, 400_000, at, kind)[0] for at in (2.8, 2.0)))
+        rng = np.random.default_rng([1, KINDS.index(kind)])
+        everything = [activity(rng, 400_000, at, kind)[0] for at in (2.8, 2.0)]
+        effects = two_sample.effects(*everything)
+        truth = {name: getattr(effects, name) for name in two_sample.EFFECTS}
+        truth |= {"mean": everything[0].mean(), "median": np.median(everything[0])}
         for owners in (10, 20, 30, 50, 100, 300):
-            hits: dict[str, list[bool]] = {name: [] for name in two_sample.EFFECTS}
+            hits: dict[str, list[bool]] = {name: [] for name in truth}
             for seed in range(rounds):
-                groups = (activity(rng, owners, level, kind) for level in (2.8, 2.0))
+                groups = [activity(rng, owners, level, kind) for level in (2.8, 2.0)]
                 (found,) = clustered_bootstrap(
                     *(Group(values, cluster=owner) for values, owner in groups),
                     draws=800, seed=seed,
                 )  # fmt: skip
-                for name, one in found.effects.items():
+                values, owner = groups[0]
+                ends = dict(found.effects) | {
+                    "mean": mean_interval(values, cluster=owner),
+                    "median": median_interval(values, cluster=owner),
+                }
+                for name, one in ends.items():
                     if one.low is not None:
                         high = np.inf if one.high is None else one.high
-                        hits[name].append(one.low <= getattr(truth, name) <= high)
+                        hits[name].append(one.low <= truth[name] <= high)
             yield {"kind": kind, "owners": owners, "rounds": rounds,
                    **{name: float(np.mean(hit)) for name, hit in hits.items()}}  # fmt: skip
+
+
+def design_coverage(rounds: int) -> Iterator[Row]:
+    """How often correlations of a stratified sample hold those of the frame they were drawn from.
+
+    A frame of 20,000 in four strata, the last of which is drawn whole, the others the less the
+    larger they are; two counts with lognormal tails and the age that both depend on.
+    """
+    from assets.study import estimators
+    from assets.study.statistics.correlation import correlate
+
+    rng = np.random.default_rng(2)
+    frame = np.array([15_000, 4_000, 900, 100])
+    stratum = np.repeat(np.arange(4), frame)
+    age = rng.uniform(1, 100, stratum.size)
+    common = rng.normal(0, 0.7, stratum.size) + stratum + 0.3 * np.log(age)
+    x, y = (np.floor(np.exp(common + rng.normal(-1, 1, stratum.size))) for _ in range(2))
+    truth = {name: one.value for name, one in correlate(x, y, age=age).items()}
+    for share in (0.01, 0.04):
+        size = np.minimum(np.maximum(np.rint(share * frame.sum() / 4), frame // 100), frame)
+        size[-1] = frame[-1]
+        hits: dict[str, list[bool]] = {name: [] for name in truth}
+        for _ in range(rounds):
+            at = np.concatenate([
+                rng.choice(np.flatnonzero(stratum == one), int(count), replace=False)
+                for one, count in enumerate(size)
+            ])  # fmt: skip
+            sample = estimators.sample_of(stratum[at], frame)
+            for name, found in correlate(x[at], y[at], age=age[at], sample=sample).items():
+                hits[name].append(found.low <= truth[name] <= found.high)
+        yield {"kind": "by design", "units": int(size.sum()), "rounds": rounds,
+               **{name: float(np.mean(hit)) for name, hit in hits.items()}}  # fmt: skip
 
 
 def activity(
@@ -261,14 +303,20 @@ def as_text(report: Row) -> str:
                 + "".join(f"{figure:>10.0f}" for figure in memory)
                 + f"  {run['rows']:,}, {run['draws']:,}{note}"
             )
-    if "coverage" in report:
-        names = [name for name in report["coverage"][0] if name not in ("kind", "owners", "rounds")]
-        lines.append(f"{'coverage':<18}{'owners':>7}" + "".join(f"{name:>18}" for name in names))
-        for row in report["coverage"]:
-            shares = "".join(f"{row[name]:>18.3f}" for name in names)
-            lines.append(f"{row['kind']:<18}{row['owners']:>7}{shares}")
-        lines.append(f"{report['coverage'][0]['rounds']} rounds of 800 draws each")
+    for part in ("coverage", "design_coverage"):
+        if part in report:
+            lines += _table(report[part])
     return "\n".join(lines)
+
+
+def _table(rows: list[Row]) -> list[str]:
+    first, size = rows[0], "owners" if "owners" in rows[0] else "units"
+    names = [name for name in first if name not in ("kind", size, "rounds")]
+    lines = [f"{'coverage':<12}{size:>7}" + "".join(f"{name:>20}" for name in names)]
+    for row in rows:
+        shares = "".join(f"{row[name]:>20.3f}" for name in names)
+        lines.append(f"{row['kind']:<12}{row[size]:>7}{shares}")
+    return [*lines, f"{first['rounds']} rounds"]
 
 
 if __name__ == "__main__":
