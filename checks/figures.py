@@ -142,7 +142,7 @@ ALL_RULES = (
     ),
     Rules(
         SURVIVAL,
-        ("bot_policy", "platform", "age_months"),
+        ("bot_policy", "design", "weighting", "platform", "age_months"),
         {
             "shares from 0 to 1": _share("survival", "survival_low", "survival_high"),
             "interval holds its value": _ordered("survival_low", "survival", "survival_high"),
@@ -265,9 +265,10 @@ def survival_falls(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     with reading(warehouse=warehouse) as connection:
         rows = rows_of(
             connection,
-            f"SELECT bot_policy, platform, age_months, survival FROM {newest(rules)}"
+            f"SELECT bot_policy, design, platform, age_months, survival FROM {newest(rules)}"
             " QUALIFY survival > lag(survival) OVER"
-            " (PARTITION BY bot_policy, platform ORDER BY age_months) ORDER BY ALL",
+            " (PARTITION BY bot_policy, design, weighting, platform ORDER BY age_months)"
+            " ORDER BY ALL",
             study,
         )
     if rows:

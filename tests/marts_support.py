@@ -210,6 +210,8 @@ def survival_rows() -> list[Row]:
                     "study": STUDY,
                     "day": DAY,
                     "bot_policy": "none",
+                    "design": "census",
+                    "weighting": "unweighted",
                     "platform": platform,
                     "age_months": float(age),
                     "at_risk_count": at_risk,

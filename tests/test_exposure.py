@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import SurvfuncRight
 
+from assets.study import estimators
 from assets.study.statistics import exposure
 from assets.study.statistics.two_sample import effects, mann_whitney
 from orchestration.failures import PermanentFailure
@@ -228,6 +229,78 @@ def test_clustered_intervals_cover_and_others_do_not() -> None:
         naive += plain_low <= truth <= plain_high
     assert 0.92 <= covered / runs <= 0.98
     assert naive / runs < covered / runs - 0.03
+
+
+def drawn_lives(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Durations, endings, entries and strata of a frame whose strata live differently long."""
+    frame = np.array([3000, 500, 90])
+    stratum = np.repeat([0, 1, 2], frame)
+    life = np.ceil(rng.exponential(np.array([4.0, 12.0, 30.0])[stratum]))
+    censored = rng.integers(5, 30, life.size)
+    entry = np.where(rng.random(life.size) < 0.3, rng.integers(0, 4, life.size), 0)
+    duration = np.minimum(life, censored)
+    is_seen = entry <= duration
+    return duration, life <= censored, entry, stratum, frame, is_seen
+
+
+def sample_of_lives(rng: np.random.Generator, world: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Positions drawn, of those that are seen, and the design of these."""
+    *_, stratum, frame, is_seen = world
+    drawn = np.concatenate([
+        rng.choice(np.flatnonzero(stratum == one), size, replace=False)
+        for one, size in enumerate((150, 120, 90))
+    ])  # fmt: skip
+    sample = estimators.sample_of(stratum[drawn], frame)
+    return drawn[is_seen[drawn]], estimators.kept(sample, is_seen[drawn])
+
+
+def test_under_a_design_the_variance_is_the_design_s_of_the_influence() -> None:
+    rng = np.random.default_rng(31)
+    world = drawn_lives(rng)
+    at, sample = sample_of_lives(rng, world)
+    duration, is_event, entry = (column[at] for column in world[:3])
+    found = exposure.kaplan_meier(duration, is_event, entry=entry, sample=sample)
+    plain = exposure.kaplan_meier(duration, is_event, entry=entry, weight=sample.weight)
+    assert found.survival.tolist() == plain.survival.tolist()
+    little, slopes = 1e-5, []
+    for unit in range(at.size):
+        weight = sample.weight.copy()
+        weight[unit] += little
+        more = exposure.kaplan_meier(duration, is_event, entry=entry, weight=weight)
+        slopes.append((more.survival - plain.survival) / little)
+    for step in range(0, found.time.size - 1, 3):
+        error, _ = estimators.standard_error(sample, [slope[step] for slope in slopes])
+        assert found.standard_error[step] == pytest.approx(error, rel=1e-3)
+
+
+def test_of_a_whole_frame_survival_has_no_error() -> None:
+    world = drawn_lives(np.random.default_rng(32))
+    duration, is_event, entry, stratum, frame, is_seen = world
+    sample = estimators.kept(estimators.sample_of(stratum, frame), is_seen)
+    found = exposure.kaplan_meier(
+        duration[is_seen], is_event[is_seen], entry=entry[is_seen], sample=sample
+    )
+    known = ~np.isnan(found.low)
+    assert known.sum() > 5
+    assert found.low[known] == pytest.approx(found.survival[known])
+    assert found.high[known] == pytest.approx(found.survival[known])
+
+
+def test_intervals_by_design_cover_the_frame_s_own_curve() -> None:
+    rng = np.random.default_rng(33)
+    world = drawn_lives(rng)
+    duration, is_event, entry, *_, is_seen = world
+    truth = exposure.kaplan_meier(duration[is_seen], is_event[is_seen], entry=entry[is_seen])
+    hits, rounds = dict.fromkeys((2.0, 6.0, 12.0), 0), 300
+    for _ in range(rounds):
+        at, sample = sample_of_lives(rng, world)
+        found = exposure.kaplan_meier(duration[at], is_event[at], entry=entry[at], sample=sample)
+        for when in hits:
+            _, low, high = found.at(when)
+            assert low is not None and high is not None
+            hits[when] += low <= truth.at(when)[0] <= high
+    # 285 are expected; fewer than 273 are seen once in 500 times.
+    assert min(hits.values()) >= 273 and sum(hits.values()) < 3 * rounds, hits
 
 
 def test_what_survival_refuses() -> None:

@@ -20,7 +20,8 @@ STUDY = StudySettings.model_validate(
 )
 KEYS = {"study": "paper", "day": DAY}
 SURVIVING = [
-    {**KEYS, "bot_policy": "none", "platform": "github", "age_months": float(month),
+    {**KEYS, "bot_policy": "none", "design": "census", "weighting": "unweighted",
+     "platform": "github", "age_months": float(month),
      "at_risk_count": 10 - month, "ended_count": 1, "censored_count": 0,
      "survival": 1 - month / 10, "survival_low": 0.1, "survival_high": 1.0}
     for month in range(3)

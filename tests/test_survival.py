@@ -7,10 +7,12 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from study_support import member, stratum
 
 from assets.study.marts import SURVIVAL
+from assets.study.sample import MEMBER, STRATUM
 from assets.study.survival import activity_survival
-from assets.study.tables import table_of
+from assets.study.tables import make_table, table_of
 
 DAY = date(2025, 6, 30)
 END = datetime(2025, 7, 1)
@@ -72,9 +74,22 @@ class World:
             [("model", row["key"], row["key"]) for row in rows],
         )
 
-    def curve(self, platform: str, policy: str = "none", **options: Any) -> list[Row]:
+    def curve(
+        self, platform: str, policy: str = "none", design: str = "census", **options: Any
+    ) -> list[Row]:
         rows = activity_survival(self.connection, "paper", DAY, **options)
-        return [row for row in rows if (row["platform"], row["bot_policy"]) == (platform, policy)]
+        return [
+            row for row in rows
+            if (row["platform"], row["bot_policy"], row["design"]) == (platform, policy, design)
+        ]  # fmt: skip
+
+    def draw(self, members: list[Row], strata: list[Row]) -> None:
+        """The sample `paper` of either platform."""
+        self.connection.execute("CREATE SCHEMA study")
+        for table, rows in ((MEMBER, members), (STRATUM, strata)):
+            make_table(self.connection, table)
+            given = table_of(table, rows)  # noqa: F841 - read by name
+            self.connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
 
     def _repositories(self, platform: str, kind: str, rows: list[Row], source: str) -> None:
         self._insert(
@@ -296,3 +311,60 @@ def test_of_too_many_repositories_a_random_part_is_taken(world: World) -> None:
     assert rows[0]["reason"].startswith("a random 25.0% of 400 repositories")
     assert rows == world.curve("huggingface", most_repositories=100, seed=5)
     assert rows != world.curve("huggingface", most_repositories=100, seed=6)
+
+
+def test_of_a_sample_the_curve_is_that_of_the_frame(world: World) -> None:
+    """Some live long and are few, and are drawn whole; of the others every fifth is drawn."""
+    short, long = lives(2000, 60.0, 3, seed=11), lives(200, 400.0, 3, seed=12)
+    for row in long:
+        row["key"] = f"l{row['key']}"
+    world.hub(short + long)
+    rest = {"platform": "huggingface"}
+    world.draw(
+        [
+            *(member(row["key"], "short", 5.0, **rest) for row in short[::5]),
+            *(member(row["key"], "long", 1.0, **rest) for row in long),
+            member("gone", "short", None, **rest),
+        ],
+        [
+            stratum("huggingface", "short", 0, 2000, drawn_count=400),
+            stratum("huggingface", "long", 1, 200, drawn_count=200),
+        ],
+    )
+    census = world.curve("huggingface")
+    drawn = world.curve("huggingface", design="paper", designs=["paper"])
+    assert {(row["design"], row["weighting"]) for row in drawn} == {("paper", "weighted")}
+    assert drawn[0]["at_risk_count"] < 600 < census[0]["at_risk_count"]
+    for month in (2, 6, 12):
+        told = [row for row in drawn if row["age_months"] <= month][-1]
+        assert told["survival_low"] <= at(census, month) <= told["survival_high"]
+        assert told["survival_high"] - told["survival_low"] < 0.15
+    # The census is what it is without a sample.
+    assert world.curve("huggingface", designs=["paper"]) == census
+
+
+def test_a_whole_frame_drawn_tells_the_census_without_error(world: World) -> None:
+    made = lives(60, 120.0, 3, seed=13)
+    world.hub(made)
+    world.draw(
+        [member(row["key"], "all", 1.0, platform="huggingface") for row in made],
+        [stratum("huggingface", "all", 0, 60, drawn_count=60)],
+    )
+    pairs = zip(
+        world.curve("huggingface"),
+        world.curve("huggingface", design="paper", designs=["paper"], most_repositories=10),
+        strict=True,
+    )
+    for one, other in pairs:
+        names = ("age_months", "at_risk_count", "ended_count", "survival")
+        assert [other[name] for name in names] == [one[name] for name in names]
+        if other["survival_low"] is not None:
+            assert other["survival_low"] == pytest.approx(other["survival"])
+
+
+def test_a_platform_of_which_nothing_was_drawn_says_so(world: World) -> None:
+    world.hub(lives(20, 120.0, 3, seed=14))
+    world.draw([], [])
+    (row,) = world.curve("huggingface", design="paper", designs=["paper"])
+    assert (row["survival"], row["at_risk_count"]) == (None, 0)
+    assert row["reason"]

@@ -213,7 +213,8 @@ def _correlations(published: Published) -> Iterator[Picture]:
 
 
 def _survival(published: Published) -> Iterator[Picture]:
-    rows = published.newest("mart_activity_survival", bot_policy=published.reference["bot_policy"])
+    policy = published.reference["bot_policy"]
+    rows = published.newest("mart_activity_survival", bot_policy=policy, design="census")
     known = [row for row in rows if row["survival"] is not None]
     if not known:
         return

@@ -266,7 +266,7 @@ def _networks() -> dg.AssetsDefinition:
 def _survival() -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.SURVIVAL,
-        deps=[ACTIVITY, INTERACTIONS, keys.COMPARISON],
+        deps=[ACTIVITY, INTERACTIONS, keys.SAMPLE_MEMBER, keys.COMPARISON],
         kinds={"python", "numpy", "duckdb"},
         description=SURVIVED,
         **_shared(
@@ -290,6 +290,7 @@ def _survival() -> dg.AssetsDefinition:
                     study.name,
                     day,
                     study.grid.silence_days,
+                    designs=study.sample.designs,
                     most_repositories=study.grid.most_repositories,
                     seed=study.seed,
                 ),

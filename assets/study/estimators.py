@@ -151,6 +151,21 @@ def domain(sample: Sample, is_in: ArrayLike) -> Sample:
     return replace(sample, is_in=inside, weight=np.where(inside, sample.weight, 0.0))
 
 
+def kept(sample: Sample, at: "Bools | Ints") -> Sample:
+    """The same draw with only some of its units at hand: the others were drawn and are not in.
+
+    Args:
+        at: which, as positions or flags of the units.
+    """
+    return replace(
+        sample,
+        stratum=sample.stratum[at],
+        is_in=sample.is_in[at],
+        weight=sample.weight[at],
+        group=sample.group[at],
+    )
+
+
 def responding(sample: Sample, is_known: Bools) -> Sample:
     """The sample less the units whose value is not known; the others stand for all.
 
@@ -349,8 +364,12 @@ def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
     drawn = sample.group_drawn.astype(np.float64)
     groups = drawn.size
     sums = np.bincount(sample.group, weighted, minlength=groups)
-    centred = weighted - (sums / np.maximum(drawn, 1))[sample.group]
+    means = sums / np.maximum(drawn, 1)
+    centred = weighted - means[sample.group]
     squares = np.bincount(sample.group, centred**2, minlength=groups)
+    # Units that were drawn and are not at hand are zeros.
+    lacking = drawn - np.bincount(sample.group, minlength=groups)
+    squares = squares + lacking * means**2
     free = np.maximum(drawn - 1, 1)
     parts = sample.rest * drawn / free * squares
     parts[drawn < 2] = 0.0

@@ -201,12 +201,22 @@ DISTRIBUTION = StudyTable(
 )
 SURVIVAL = StudyTable(
     "marts.mart_activity_survival",
-    "One row per study, day, bot policy, platform and age: age 0, and every month of age in which a"
-    " repository fell silent or was seen no longer. Kaplan-Meier estimate of the share still"
-    " active beyond that age.",
+    "One row per study, day, bot policy, design, platform and age: age 0, and every month of age in"
+    " which a repository fell silent or was seen no longer. Kaplan-Meier estimate of the share"
+    " still active beyond that age.",
     (
         *STUDY_AND_DAY,
         ("bot_policy", "VARCHAR NOT NULL", "Whose acts are left out; none leaves out nobody's."),
+        (
+            "design",
+            "VARCHAR NOT NULL",
+            "census (every repository that can be told) or the allocation of the sample.",
+        ),
+        (
+            "weighting",
+            "VARCHAR NOT NULL",
+            "unweighted for the census; weighted: shares are of the frame, counts of the sample.",
+        ),
         ("platform", "VARCHAR NOT NULL", "github or huggingface."),
         ("age_months", "DOUBLE NOT NULL", "Age of the repository; the first row is age 0."),
         ("at_risk_count", "BIGINT NOT NULL", "Repositories watched and active until that age."),

@@ -259,18 +259,31 @@ def _sample(
     platform: str,
     table: "pa.Table",
 ) -> Sample | None:
+    if cell.weighting != "weighted":
+        return None
+    return sample_in_frame(connection, study.name, cell.design, platform, table)
+
+
+def sample_in_frame(
+    connection: "duckdb.DuckDBPyConnection",
+    study: str,
+    design: str,
+    platform: str,
+    table: "pa.Table",
+) -> Sample:
     """The design of the repositories that belong, with the weights they were kept with.
 
     Those rejected are not among them, so that the frame of a stratum is what is estimated to
     belong: a stratum that was drawn whole stays a census.
+
+    Args:
+        table: stratum and weight of each.
     """
-    if cell.weighting != "weighted":
-        return None
     found = connection.execute(
         "SELECT stratum, estimated_count FROM study.sample_stratum"
         " WHERE study = $study AND design = $design AND platform = $platform"
         " ORDER BY stratum_number",
-        {"study": study.name, "design": cell.design, "platform": platform},
+        {"study": study, "design": design, "platform": platform},
     ).fetchall()
     index = {stratum: at for at, (stratum, _) in enumerate(found)}
     stratum = np.array([index[one] for one in table["stratum"].to_pylist()], dtype=np.int64)

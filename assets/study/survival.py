@@ -14,7 +14,7 @@ truncation; not from its first act seen, before which nothing could end).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.actors.policies import POLICIES
-from assets.study.draw import number_sql
+from assets.study.cells import CENSUS
+from assets.study.draw import OUT, number_sql
+from assets.study.estimators import Sample, kept
 from assets.study.features import PLATFORMS, STUDIED
 from assets.study.marts import SURVIVAL
+from assets.study.population import sample_in_frame
 from assets.study.statistics.exposure import MONTH_DAYS, kaplan_meier
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 Row = dict[str, Any]
 Times = NDArray[np.datetime64]
@@ -57,6 +61,7 @@ class _Lives:
         seen_from: the time from which on it is seen if it acts; None: always seen.
         owner: (n,) number of its owner.
         limits: what limits the reading.
+        sample: the design they were drawn by; None: they are all there is.
     """
 
     created: Times
@@ -65,6 +70,18 @@ class _Lives:
     seen_from: np.datetime64 | None
     owner: NDArray[np.int64]
     limits: tuple[str, ...]
+    sample: Sample | None = None
+
+    def part(self, at: NDArray[Any]) -> "_Lives":
+        """Some of them, by positions or flags; others of their draw are then not in."""
+        return replace(
+            self,
+            created=self.created[at],
+            last=self.last[at],
+            until=self.until[at],
+            owner=self.owner[at],
+            sample=None if self.sample is None else kept(self.sample, at),
+        )
 
 
 def activity_survival(
@@ -73,16 +90,21 @@ def activity_survival(
     day: date,
     silence_days: int = 180,
     *,
+    designs: Sequence[str] = (),
     most_repositories: int = 5_000_000,
     seed: int = 0,
 ) -> list[Row]:
-    """Rows of `mart_activity_survival`: every platform under every bot policy.
+    """Rows of `mart_activity_survival`: every platform under every bot policy and design.
+
+    Of a design, the curve is weighted and says what that of the frame would be. The repositories it
+    drew that cannot be told are not in; those in the sample are not taken to stand for them.
 
     Args:
         connection: sees the warehouse, with dim_repository and fct_interaction built.
         study: the name the rows carry.
         day: newest day of the data; what is later is not looked at.
         silence_days: days without an act after which activity has ended.
+        designs: allocations of `study.sample_member`.
         most_repositories: of more on a platform, a random part of this size is taken.
         seed: of that part.
 
@@ -94,8 +116,11 @@ def activity_survival(
     rows: list[Row] = []
     for platform in PLATFORMS:
         part = _part(connection, platform, most_repositories, seed)
-        for policy, lives in _lives(connection, platform, day, part):
-            names = {"study": study, "day": day, "bot_policy": policy, "platform": platform}
+        drawn = [_drawn(connection, study, design, platform) for design in designs]
+        for policy, design, lives in _lives(connection, platform, day, part, drawn):
+            names = {"study": study, "day": day, "bot_policy": policy, "platform": platform,
+                     "design": design,
+                     "weighting": "unweighted" if design == CENSUS else "weighted"}  # fmt: skip
             blank = dict.fromkeys(SURVIVAL.column_names)
             rows += [{**blank, **names, **row} for row in _curve(lives, silence_days)]
     return rows
@@ -127,7 +152,11 @@ def _curve(lives: _Lives, silence_days: int) -> list[Row]:
     is_event = last <= cutoff
     duration = np.floor((np.minimum(last, cutoff) - created) / DAY)
     entry = np.floor((start[old_enough] - created) / DAY)
-    found = kaplan_meier(duration, is_event, entry=entry, cluster=lives.owner[old_enough])
+    of_design = lives.part(old_enough).sample
+    how: dict[str, Any] = {"sample": of_design}
+    if of_design is None:
+        how = {"cluster": lives.owner[old_enough]}
+    found = kaplan_meier(duration, is_event, entry=entry, **how)
     if found.survival.size and found.survival[-1] == 0 and (entry > found.time[-1]).any():
         limits.append("the few that were seen that young had all ended")
     reason = "; ".join(filter(None, limits)) or None
@@ -164,6 +193,37 @@ def _months(
 
 
 @dataclass(frozen=True)
+class _Drawn:
+    """The repositories of a platform that a design drew and kept, by their keys."""
+
+    design: str
+    keys: Any
+    sample: Sample
+
+    def of(self, everything: _Lives, keys: Any) -> _Lives:
+        """Those that are among the repositories with these keys."""
+        import pyarrow.compute as pc
+
+        place = pc.index_in(keys, value_set=self.keys)
+        at = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
+        own = kept(self.sample, place.drop_null().to_numpy().astype(np.int64))
+        return replace(everything.part(at), sample=own)
+
+
+def _drawn(
+    connection: "duckdb.DuckDBPyConnection", study: str, design: str, platform: str
+) -> _Drawn:
+    told = connection.sql(
+        "SELECT repository_key, stratum, weight FROM study.sample_member WHERE study = $study"
+        f" AND design = $design AND platform = $platform AND outcome <> '{OUT}'"
+        " ORDER BY repository_key",
+        params={"study": study, "design": design, "platform": platform},
+    ).to_arrow_table()
+    sample = sample_in_frame(connection, study, design, platform, told)
+    return _Drawn(design, told["repository_key"].combine_chunks(), sample)
+
+
+@dataclass(frozen=True)
 class _Part:
     """Which repositories are looked at: a condition on them, and the words for it."""
 
@@ -185,17 +245,19 @@ def _part(connection: "duckdb.DuckDBPyConnection", platform: str, most: int, see
 
 
 def _lives(
-    connection: "duckdb.DuckDBPyConnection", platform: str, day: date, part: _Part
-) -> Iterator[tuple[str, _Lives]]:
+    connection: "duckdb.DuckDBPyConnection",
+    platform: str,
+    day: date,
+    part: _Part,
+    drawn: Sequence[_Drawn],
+) -> Iterator[tuple[str, str, _Lives]]:
+    """By policy and design, the census first."""
     covered = _covered(connection, day) if platform == "github" else None
     end = np.datetime64(day) + 1
     first = end if covered is None else np.datetime64(covered[0])
-    table = connection.sql(
-        (_github_sql() if platform == "github" else _hub_sql())
-        # What is summed over owners rounds by order.
-        + f" AND {part.condition} ORDER BY repository.repository_key",
-        params={"first": str(first if platform == "github" else date.min), "end": str(end)},
-    ).to_arrow_table()
+    table = _table(connection, platform, part, drawn, {
+        "first": str(first if platform == "github" else date.min), "end": str(end),
+    })  # fmt: skip
     created = _times(table["created_at"])
     owner = table["owner"].to_numpy().astype(np.int64)
     floored = int(np.count_nonzero(table["is_floored"].to_numpy()))
@@ -204,25 +266,52 @@ def _lives(
         if platform == "github":
             known_until = end if covered is None else np.datetime64(covered[1]) + 1
             until = np.full(created.size, known_until, dtype="datetime64[us]")
-            yield (
-                policy,
-                _Lives(created, last, until, first, owner, _all(part.limit, _archive(covered))),
-            )
-            continue
-        is_listing = policy == "none"
-        history = _times(table["listed_at" if is_listing else "history_at"])
-        if is_listing:
-            last = np.fmax(last, _times(table["modified_at"]))
-        limits = _all(
-            part.limit,
-            _told(
-                floored,
-                "models that began at 2022-03-02, where the Hub's dates of creation start, or"
-                " earlier (an older first act counts)",
-            ),
-            "models deleted before they were first listed are not known",
-        )
-        yield policy, _Lives(created, last, history, None, owner, limits)
+            made = _Lives(created, last, until, first, owner, (_archive(covered),))
+        else:
+            is_listing = policy == "none"
+            until = _times(table["listed_at" if is_listing else "history_at"])
+            if is_listing:
+                last = np.fmax(last, _times(table["modified_at"]))
+            made = _Lives(created, last, until, None, owner, _of_listings(floored))
+        census = made.part(table["is_part"].to_numpy(zero_copy_only=False))
+        limits = made.limits if part.limit is None else (part.limit, *made.limits)
+        yield policy, CENSUS, replace(census, limits=limits)
+        for one in drawn:
+            yield policy, one.design, one.of(made, table["repository_key"])
+
+
+def _table(
+    connection: "duckdb.DuckDBPyConnection",
+    platform: str,
+    part: _Part,
+    drawn: Sequence[_Drawn],
+    params: dict[str, str],
+) -> "pa.Table":
+    """The repositories of the part, and those that were drawn."""
+    import pyarrow as pa
+
+    keys = [one.keys.cast(pa.string()) for one in drawn]
+    wanted = pa.table({"repository_key": pa.chunked_array(keys, pa.string())})
+    connection.register("drawn_keys", wanted)
+    query = (_github_sql if platform == "github" else _hub_sql)(part.condition)
+    is_drawn = "repository.repository_key IN (SELECT repository_key FROM drawn_keys)"
+    found = connection.sql(
+        # What is summed over owners rounds by order.
+        f"{query} AND ({part.condition} OR {is_drawn}) ORDER BY repository.repository_key",
+        params=params,
+    ).to_arrow_table()
+    connection.unregister("drawn_keys")
+    return found
+
+
+def _of_listings(floored: int) -> tuple[str, ...]:
+    told = _told(
+        floored,
+        "models that began at 2022-03-02, where the Hub's dates of creation start, or earlier (an"
+        " older first act counts)",
+    )
+    unknown = "models deleted before they were first listed are not known"
+    return (unknown,) if told is None else (told, unknown)
 
 
 def _covered(connection: "duckdb.DuckDBPyConnection", day: date) -> tuple[date, date] | None:
@@ -251,10 +340,11 @@ def _archive(covered: tuple[date, date] | None) -> str:
     )
 
 
-def _github_sql() -> str:
+def _github_sql(part: str) -> str:
     return f"""
         WITH acts AS ({_acts_sql("github", "source = 'gharchive'")})
         SELECT
+            repository.repository_key, {part} AS is_part,
             CASE WHEN repository.created_at_basis <> 'first_seen' THEN repository.created_at END
                 AS created_at,
             dense_rank() OVER (ORDER BY {_owner()}) AS owner,
@@ -267,7 +357,7 @@ def _github_sql() -> str:
     """
 
 
-def _hub_sql() -> str:
+def _hub_sql(part: str) -> str:
     return f"""
         WITH acts AS ({_acts_sql("huggingface", "true")}),
         listed AS (
@@ -283,6 +373,7 @@ def _hub_sql() -> str:
             GROUP BY names.repository_key
         )
         SELECT
+            repository.repository_key, {part} AS is_part,
             CASE repository.created_at_basis
                 WHEN 'api' THEN repository.created_at
                 WHEN 'floor' THEN least(repository.created_at, acts.first_at)
@@ -338,10 +429,6 @@ def _later(times: Times, other: Any) -> Times:
     """The later of two times; the known one where one is not."""
     found: Times = np.fmax(times, np.asarray(other, dtype="datetime64[us]"))
     return found
-
-
-def _all(*limits: str | None) -> tuple[str, ...]:
-    return tuple(one for one in limits if one)
 
 
 def _told(count: int, words: str) -> str | None:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assets.study.estimators import Sample
 from assets.study.statistics.values import Floats, Ints, Status, numbers, weights
 from orchestration.failures import PermanentFailure
 
 # Mean length of a month in the Julian calendar: 365.25 / 12 days.
 MONTH_DAYS = 30.4375
 LEVEL = 0.95
+# Duration, whether it ended, entry and weight of each.
+Units = tuple[Floats, NDArray[np.bool_], Floats, Floats]
 
 
 def months_of_life(created_at: ArrayLike, until: np.datetime64) -> Floats:
@@ -148,6 +151,7 @@ def kaplan_meier(
     entry: ArrayLike | None = None,
     weight: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
+    sample: Sample | None = None,
 ) -> Survival:
     """Product-limit estimate (Kaplan and Meier 1958) with intervals, for late entries as well.
 
@@ -160,7 +164,8 @@ def kaplan_meier(
     (Lin and Wei 1989), which with a cluster for each unit and no late entries sums to Greenwood's.
     Intervals are made on the scale of log(-log S) (Kalbfleisch and Prentice 1980), with t and
     clusters - 1 degrees of freedom if there are clusters; the median's inverts them (Brookmeyer and
-    Crowley 1982).
+    Crowley 1982). Under a design the variance of the summed influence is the design's, stratum by
+    stratum (Binder 1992), with as many degrees of freedom as units less strata.
 
     Args:
         duration: (n,) time until it ended, or until which it is known to have gone on; >= 0.
@@ -168,12 +173,16 @@ def kaplan_meier(
         entry: (n,) from when on it would have been seen, at most `duration`; by default always.
         weight: (n,) above zero, how many units each stands for.
         cluster: (n,) owner; owners vary as a whole.
+        sample: the design these units were drawn by, with its weights; instead of weight and
+            cluster. Others of the draw, counted in `group_drawn` only, are not in.
 
     Raises:
         PermanentFailure: a value is unknown, infinite or below zero, a unit came in after it was
             gone, or numbers of units differ.
     """
     known = numbers(duration).astype(np.float64)
+    if sample is not None:
+        weight = sample.weight
     ended, came, weighed = _check_survival(known, is_event, entry, weight)
     if not known.size:
         none = np.empty(0)
@@ -190,12 +199,16 @@ def kaplan_meier(
     left[left < 1e-12 * at_risk] = 0.0
     survival: Floats = np.cumprod(left / at_risk).astype(np.float64)
     degrees = math.inf
-    if weight is None and cluster is None:
+    units = (known, ended, came, weighed)
+    if sample is not None:
+        variance, degrees = _of_design(time, at_risk, ends, left, units, sample)
+    elif weight is None and cluster is None:
         variance = _greenwood(at_risk, ends, left)
     else:
         group = _clusters(cluster, known.size)
-        variance = _jackknife(time, at_risk, ends, left, (known, ended, came, weighed), group)
         degrees = float(group.max())
+        factor = np.full(group.max() + 1, (degrees + 1) / degrees if degrees else math.nan)
+        variance = _squares(time, at_risk, ends, left, units, group, factor)
     low, high = _log_log(survival, variance, degrees)
     horizon = float(known.max())
     return Survival(
@@ -244,15 +257,42 @@ def _greenwood(at_risk: Floats, ends: Floats, left: Floats) -> Floats:
     return np.cumsum(steps)
 
 
-def _jackknife(
+def _of_design(
     time: Floats,
     at_risk: Floats,
     ends: Floats,
     left: Floats,
-    units: tuple[Floats, NDArray[np.bool_], Floats, Floats],
+    units: Units,
+    sample: Sample,
+) -> tuple[Floats, float]:
+    """Variance of log S at each time, and its degrees of freedom.
+
+    In a stratum of n the squares about their mean are those of units less that of their sum over n.
+    """
+    drawn = sample.group_drawn.astype(np.float64)
+    factor = np.where(drawn > 1, sample.rest * drawn / np.maximum(drawn - 1, 1), 0.0)
+    alone = np.arange(units[0].size)
+    of_units = _squares(time, at_risk, ends, left, units, alone, factor[sample.group])
+    of_sums = _squares(
+        time, at_risk, ends, left, units, sample.group, factor / np.maximum(drawn, 1)
+    )
+    variance = of_units - of_sums
+    # What is left of rounding is no spread.
+    variance[variance < 1e-12 * of_units] = 0.0
+    varying = drawn[(factor > 0) & (np.bincount(sample.group, minlength=drawn.size) > 0)]
+    return variance, max(1.0, float((varying - 1).sum())) if varying.size else math.inf
+
+
+def _squares(
+    time: Floats,
+    at_risk: Floats,
+    ends: Floats,
+    left: Floats,
+    units: Units,
     cluster: Ints,
+    factor: Floats,
 ) -> Floats:
-    """Variance of log S at each time: the squared influence of each cluster, summed.
+    """Squared influence on log S of each cluster, times its factor, summed, at each time.
 
     A unit's influence at t is w (H(min(t, T)) - H(entry-) - [ended by t] g(T)), H summing
     ends / (at risk x left) and g = 1 / left. At t a cluster's is R H(t) + F, R being its weight
@@ -283,13 +323,15 @@ def _jackknife(
     group = np.concatenate([cluster[seen], cluster[seen]])
     by = np.lexsort((order, where, group))
     squares = _changes(risk[by], fixed[by], group[by])
-    sums = [np.cumsum(np.bincount(where[by], part, minlength=time.size)) for part in squares]
+    sums = [
+        np.cumsum(np.bincount(where[by], part * factor[group[by]], minlength=time.size))
+        for part in squares
+    ]
     total = hazard[1:]
     spread = total**2 * sums[0] + 2 * total * sums[1] + sums[2]
-    count = int(cluster.max()) + 1
-    factor = count / (count - 1) if count > 1 else math.nan
     spread[np.logical_or.accumulate(~some)] = math.nan
-    return np.maximum(spread, 0.0) * factor
+    found: Floats = np.maximum(spread, 0.0)
+    return found
 
 
 def _changes(risk: Floats, fixed: Floats, group: Ints) -> tuple[Floats, Floats, Floats]:
