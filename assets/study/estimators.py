@@ -369,9 +369,9 @@ def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
     squares = np.bincount(sample.group, centred**2, minlength=groups)
     # Units that were drawn and are not at hand are zeros.
     lacking = drawn - np.bincount(sample.group, minlength=groups)
-    squares = squares + lacking * means**2
+    spread = squares + lacking * means**2
     free = np.maximum(drawn - 1, 1)
-    parts = sample.rest * drawn / free * squares
+    parts = sample.rest * drawn / free * spread
     parts[drawn < 2] = 0.0
     variance = float(parts.sum())
     # What is left of rounding in a constant is no spread.
