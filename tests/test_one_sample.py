@@ -73,7 +73,7 @@ def test_under_a_design_intervals_are_those_of_the_estimators() -> None:
 def test_what_few_owners_tell_has_no_interval_and_says_why() -> None:
     values = np.arange(30)
     few = mean_interval(values, cluster=np.arange(30) % 7)
-    assert few == Ends(reason="fewer than 8 owners")
+    assert few == Ends(reason="none, as there are fewer than 8 owners")
     assert median_interval(values, cluster=np.arange(30) % 7) == few
     drawn = estimators.sample_of(np.zeros(5, int), [9])
     assert "drawn" in str(mean_interval(np.arange(5), sample=drawn).reason)
@@ -81,6 +81,13 @@ def test_what_few_owners_tell_has_no_interval_and_says_why() -> None:
     census = estimators.sample_of(np.zeros(5, int), [5])
     assert mean_interval(np.arange(5), sample=census).low == pytest.approx(2)
     assert mean_interval([3, 3, 3]) == Ends(3.0, 3.0)
+
+
+def test_the_mean_of_some_owners_says_that_it_may_be_too_short() -> None:
+    some = mean_interval(np.arange(30), cluster=np.arange(30) % 20)
+    assert some.low is not None and "fewer than 100 owners" in str(some.reason)
+    assert mean_interval(np.arange(200)).reason is None
+    assert median_interval(np.arange(30)).reason is None
 
 
 def test_means_around_zero_have_a_symmetric_interval() -> None:

@@ -12,7 +12,7 @@ from assets.study.features import FEATURES, PLATFORM_NAMES, Basis
 from assets.study.marts import SUMMARY
 from assets.study.population import Known, Population
 from assets.study.statistics.concentration import gini, tail_fit, top_share
-from assets.study.statistics.descriptives import describe
+from assets.study.statistics.descriptives import Description, describe
 from assets.study.statistics.one_sample import Ends, mean_interval, median_interval
 
 Row = dict[str, Any]
@@ -47,8 +47,8 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
             "reason": not_known(population, feature, basis),
         }
     told = describe(known.values, known.weight)
-    mean, median = _intervals(population, known)
-    limits = [population.limit, *(f"no interval of the {name} ({one.reason})"
+    mean, median = _intervals(population, known, told)
+    limits = [population.limit, *(f"interval of the {name}: {one.reason}"
               for name, one in (("mean", mean), ("median", median)) if one.reason)]  # fmt: skip
     tail = tail_fit(known.values, known.weight)
     return {
@@ -84,7 +84,7 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
     }
 
 
-def _intervals(population: Population, known: Known) -> tuple[Ends, Ends]:
+def _intervals(population: Population, known: Known, told: Description) -> tuple[Ends, Ends]:
     """Of mean and median: by owner, or of the frame where a design stands for it."""
     sample = known.sample
     if sample is not None and known.weight is not None:
@@ -94,7 +94,17 @@ def _intervals(population: Population, known: Known) -> tuple[Ends, Ends]:
         "cluster": population.owner[known.at],
         "sample": sample,
     }
-    return mean_interval(known.values, **how), median_interval(known.values, **how)
+    return (
+        _around(told.mean, mean_interval(known.values, **how)),
+        _around(told.median, median_interval(known.values, **how)),
+    )
+
+
+def _around(value: float | None, ends: Ends) -> Ends:
+    """The interval with its value in it, which was summed in another order."""
+    if value is None or ends.low is None or ends.high is None:
+        return ends
+    return replace(ends, low=min(ends.low, value), high=max(ends.high, value))
 
 
 def not_known(population: Population, feature: str, basis: Basis | None) -> str:

@@ -22,6 +22,9 @@ from assets.study.statistics.descriptives import quantile
 from assets.study.statistics.two_sample import owner_numbers
 from assets.study.statistics.values import Floats, Ints, frequencies, numbers, weights
 
+# With fewer owners a mean's tail is mostly not seen: lognormal ones are covered in 87 to 93 %.
+MANY_CLUSTERS = 100
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -45,7 +48,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ends:
-    """Of an interval of 95 %; None with the reason where none can be made."""
+    """Of an interval of 95 %; None with the reason where none can be made.
+
+    A reason beside two ends says what limits them.
+    """
 
     low: float | None = None
     high: float | None = None
@@ -90,6 +96,8 @@ def mean_interval(
 ) -> Ends:
     """Interval of 95 % of the mean, symmetric on a logarithmic scale where it is above zero.
 
+    With owners fewer than `MANY_CLUSTERS` and a heavy tail it covers less often, and says so.
+
     Args:
         values: (n,) finite numbers; not empty.
         weight: (n,) above zero; by default one.
@@ -106,11 +114,14 @@ def mean_interval(
     mean = float(held @ known) / float(held.sum())
     found = spread(known - mean, held, owner, None)
     if found.clusters < LEAST_CLUSTERS and found.error > 0:
-        return Ends(reason=f"fewer than {LEAST_CLUSTERS} owners")
+        return Ends(reason=f"none, as there are fewer than {LEAST_CLUSTERS} owners")
+    limit = None
+    if found.clusters < MANY_CLUSTERS and found.error > 0:
+        limit = f"of fewer than {MANY_CLUSTERS} owners it is too short where the tail is heavy"
     if mean > 0 and float(known.min()) >= 0:
         factor = math.exp(found.half / mean)
-        return Ends(mean / factor, mean * factor)
-    return Ends(mean - found.half, mean + found.half)
+        return Ends(mean / factor, mean * factor, limit)
+    return Ends(mean - found.half, mean + found.half, limit)
 
 
 def median_interval(
@@ -133,7 +144,7 @@ def median_interval(
     up_to = (known <= median).astype(np.float64)
     found = spread(up_to - float(held @ up_to) / float(held.sum()), held, owner, None)
     if found.clusters < LEAST_CLUSTERS and found.error > 0:
-        return Ends(reason=f"fewer than {LEAST_CLUSTERS} owners")
+        return Ends(reason=f"none, as there are fewer than {LEAST_CLUSTERS} owners")
     low, high = (
         quantile(counted, min(max(level, 0.0), 1.0))
         for level in (0.5 - found.half, 0.5 + found.half)
@@ -151,7 +162,7 @@ def _arrays(
 
 def _of_design(estimate: Estimate) -> Ends:
     if estimate.count < LEAST_CLUSTERS and estimate.standard_error > 0:
-        return Ends(reason=f"fewer than {LEAST_CLUSTERS} were drawn")
+        return Ends(reason=f"none, as fewer than {LEAST_CLUSTERS} were drawn")
     return Ends(estimate.low, estimate.high)
 
 
