@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from assets.study import estimators
 from assets.study.statistics.correlation import Method, correlate
 from assets.study.statistics.one_sample import Ends, mean_interval, median_interval, spread
+from assets.study.summary import _around
 from orchestration.failures import PermanentFailure
 
 unhurried = settings(deadline=None, database=None)
@@ -157,3 +158,8 @@ def test_a_design_of_other_units_is_refused() -> None:
     sample = estimators.sample_of(np.zeros(3, int), [9])
     with pytest.raises(PermanentFailure, match="drawn units"):
         correlate([1, 2], [2, 1], weight=[1, 1], sample=sample)
+
+
+def test_a_value_summed_in_another_order_stays_in_its_interval() -> None:
+    assert _around(0.1 + 0.2, Ends(0.3, 0.3, "why")) == Ends(0.3, 0.1 + 0.2, "why")
+    assert _around(0.3, Ends(reason="none")) == Ends(reason="none")
