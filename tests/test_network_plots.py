@@ -401,7 +401,9 @@ def test_the_papers_value_stands_beside_the_figure_it_is_of(file: Path) -> None:
 
 
 def test_what_is_not_measurable_has_its_reason_and_no_figure(tmp_path: Path) -> None:
-    row = support.summary_row(ONE, status="not_measurable", reason="nobody acted")
+    row = support.summary_row(
+        ONE, is_reference=True, status="not_measurable", reason="nobody acted"
+    )
     found = part(published_at(tmp_path / "file.duckdb", {tables.SUMMARY: [row]}))
     (line,) = found["lines"]
     assert line["reason"] == "nobody acted"
