@@ -162,8 +162,8 @@ class World:
 
     def network(self, platform: str, cell: NetworkCell, **values: Any) -> None:
         counts = [name for name, kind, _ in NETWORKS.columns if kind == "BIGINT NOT NULL"]
-        self.add(NETWORKS, **{"platform": platform, **dict.fromkeys(counts, 5), **cell.row(),
-                              **values})  # fmt: skip
+        row = {"platform": platform, "is_reference": True, **dict.fromkeys(counts, 5)}
+        self.add(NETWORKS, **(row | cell.row() | values))
 
     def histories(self, known: int, unknown: int) -> None:
         """Models of the cut of which the Hub tells the acts, and of which it does not."""
