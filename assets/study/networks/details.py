@@ -186,10 +186,10 @@ class Details:
 
         edges, most = self._figures.edges, self._asked.most_structure_edges
         if edges > most:
-            return None, f"{edges} links are more than {most} (networks.most_structure_edges)"
+            return None, f"{edges:,} links are more than {most:,} (networks.most_structure_edges)"
         most_bytes = int(self._asked.most_projection_gb * GB)
         if estimated_bytes(edges) > most_bytes:
-            return None, f"{edges} links do not fit (networks.most_projection_gb)"
+            return None, f"{edges:,} links do not fit (networks.most_projection_gb)"
         memberships = windowed_incidence(self._acts, self._mode, self._window)
         if memberships is not None:
             return project(memberships, "none", most_bytes), None

@@ -241,7 +241,7 @@ def _limit(cell: NetworkCell, loaded: Loaded, figures: Figures) -> str | None:
     if not figures.active_nodes:
         return f"{name}: no act of this type on any of the repositories"
     if available < cell.top_count:
-        return f"{name}: {available} repositories are all that there are"
+        return f"{name}: {available:,} repositories are all that there are"
     return None
 
 

@@ -112,11 +112,13 @@ def _apart(centre: Floats, radius: Floats) -> Floats:
     """Discs pushed off each other, then drawn together as far as they do not overlap."""
     place = centre * float(radius.sum()) / max(math.sqrt(radius.size), 1.0)
     least = radius[:, None] + radius[None, :]
-    for _ in range(STEPS):
+    for step in range(STEPS):
         away = place[:, None, :] - place[None, :, :]
         distance = np.hypot(away[..., 0], away[..., 1])
         np.fill_diagonal(distance, np.inf)
         overlap = np.maximum(least - distance, 0.0)
         push = (away / np.maximum(distance, 1e-9)[..., None]) * (overlap / 2)[..., None]
-        place = place * (0.99 if not overlap.any() else 1.0) + push.sum(axis=1)
+        is_free = not overlap.any()
+        # In the end they are pushed apart only.
+        place = place * (0.99 if is_free and step < STEPS / 2 else 1.0) + push.sum(axis=1)
     return place
