@@ -46,6 +46,9 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.mining
 	$(BIN)/python -m bench.sampling
 	$(BIN)/python -m bench.statistics
+	$(BIN)/python -m bench.networks
+	$(BIN)/python -m bench.communities
+	$(BIN)/python -m bench.null_models
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools

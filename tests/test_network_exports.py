@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from assets.study.networks.exports import (
     REPLACEMENT,
+    WRITERS,
     described,
     export_network,
     with_attributes,
@@ -183,6 +184,25 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     assert export_network(made, nodes, tmp_path / "n.parquet", most_xml_edges=1).edges == 2
     with pytest.raises(PermanentFailure, match="cannot be written"):
         export_network(made, nodes, tmp_path / "nowhere" / "n.parquet")
+
+
+@pytest.mark.parametrize("suffix", [".graphml", ".gexf", ".parquet"])
+def test_what_fails_midway_leaves_the_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    made, nodes = network(2, {(0, 1): 1.0}), table_of(["x", "y"])
+    out = tmp_path / f"n{suffix}"
+    export_network(made, nodes, out)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def broken(projection: Projection, nodes: pa.Table, *files: Path) -> int:
+        files[0].write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setitem(WRITERS, suffix, broken)
+    with pytest.raises(PermanentFailure, match="cannot be written: no space left"):
+        export_network(made, nodes, out)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_nodes_are_described() -> None:

@@ -68,12 +68,20 @@ def export_network(
     kind = out.suffix.lower()
     if kind != ".parquet":
         _check_xml(projection, nodes, most_xml_edges)
+    files = (out, out.with_suffix(".nodes.parquet")) if kind == ".parquet" else (out,)
+    unfinished = tuple(file.with_name(f".{file.name}.unfinished") for file in files)
     try:
-        cleaned, files = WRITERS[kind](projection, nodes, out)
+        cleaned = WRITERS[kind](projection, nodes, *unfinished)
+        # A file of this name is whole.
+        for made, file in zip(unfinished, files, strict=True):
+            made.replace(file)
     except OSError as error:
         raise PermanentFailure(
             f"{out} cannot be written: {error.strerror or error}.", "Check its folder."
         ) from error
+    finally:
+        for made in unfinished:
+            made.unlink(missing_ok=True)
     return Exported(projection.node_count, projection.edge_count, cleaned, files)
 
 
@@ -176,9 +184,7 @@ def with_attributes(nodes: "pa.Table", path: Path, key: str = "node") -> tuple["
 # ---------------------------------------------------------------- Parquet
 
 
-def _write_parquet(
-    projection: Projection, nodes: "pa.Table", out: Path
-) -> tuple[int, tuple[Path, ...]]:
+def _write_parquet(projection: Projection, nodes: "pa.Table", out: Path, beside: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -188,10 +194,9 @@ def _write_parquet(
     edges = pa.table({
         "source": named(projection.i), "target": named(projection.j), "weight": projection.weight,
     })  # fmt: skip
-    beside = out.with_suffix(".nodes.parquet")
     pq.write_table(edges, out, compression="zstd")
     pq.write_table(nodes, beside, compression="zstd")
-    return 0, (out, beside)
+    return 0
 
 
 # ---------------------------------------------------------------- XML
@@ -238,20 +243,16 @@ def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     return column if is_plain else column.cast(pa.string())
 
 
-def _write_graphml(
-    projection: Projection, nodes: "pa.Table", out: Path
-) -> tuple[int, tuple[Path, ...]]:
+def _write_graphml(projection: Projection, nodes: "pa.Table", out: Path) -> int:
     import networkx as nx
 
     clean = _Cleaner()
     # Not `write_graphml`, which writes otherwise where lxml is installed.
     nx.write_graphml_xml(_graph(projection, nodes, clean), out, named_key_ids=False)
-    return clean.count, (out,)
+    return clean.count
 
 
-def _write_gexf(
-    projection: Projection, nodes: "pa.Table", out: Path
-) -> tuple[int, tuple[Path, ...]]:
+def _write_gexf(projection: Projection, nodes: "pa.Table", out: Path) -> int:
     from networkx.readwrite.gexf import GEXFWriter
 
     clean = _Cleaner()
@@ -261,10 +262,11 @@ def _write_gexf(
     writer.add_graph(_graph(projection, nodes, clean))
     with out.open("wb") as file:
         writer.write(file)
-    return clean.count, (out,)
+    return clean.count
 
 
-Writer = Callable[[Projection, Any, Path], tuple[int, tuple[Path, ...]]]
+# Of a network and its nodes to files; the texts that were cleaned.
+Writer = Callable[..., int]
 WRITERS: dict[str, Writer] = {
     ".graphml": _write_graphml,
     ".gexf": _write_gexf,
