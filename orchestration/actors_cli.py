@@ -20,6 +20,7 @@ from rich.table import Table
 
 from orchestration.failures import PermanentFailure, SettingsError
 from orchestration.settings import Settings
+from orchestration.terminal import working
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,9 +80,10 @@ def classify(
         raise SettingsError("Both --model and --no-model are given.", "Give one of them.")
     rules, used = _rules(model, no_model)
     rules = rules.under(chosen)
-    accounts = read_accounts(file)
     classes: Counter[str] = Counter()
-    rows = write_decisions(target, _classified(accounts.table, rules, classes))
+    with working("classifying"):
+        accounts = read_accounts(file)
+        rows = write_decisions(target, _classified(accounts.table, rules, classes))
     summary = {
         "rows": rows,
         "out": str(target),
@@ -123,10 +125,11 @@ def train(
     if accounts.labels is None:
         raise PermanentFailure(f"{file} has no labels.", "Add the column bot.")
     known = Known(accounts.logins, feature_matrix(accounts.table), accounts.labels)
-    made = trained(known, datetime.now(UTC).date(), seed)
-    if folds >= FIRST_FOLDS:
-        made = made.with_figures(_kept_figures(evaluated(accounts, folds, seed)))
-    made.save(target)
+    with working("training"):
+        made = trained(known, datetime.now(UTC).date(), seed)
+        if folds >= FIRST_FOLDS:
+            made = made.with_figures(_kept_figures(evaluated(accounts, folds, seed)))
+        made.save(target)
     if json_:
         _print_json({"model": str(target), **made.metadata})
         return
@@ -159,7 +162,8 @@ def evaluate(
     from assets.actors.tables import read_accounts
     from assets.study import classification
 
-    made = evaluated(read_accounts(file, labelled=True), folds, seed)
+    with working("evaluating"):
+        made = evaluated(read_accounts(file, labelled=True), folds, seed)
     if keep is not None:
         state_dir = Settings.load().state_dir
         classification.keep(state_dir, keep, datetime.now(UTC).date(), made.as_json())

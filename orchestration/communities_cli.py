@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from orchestration.failures import PermanentFailure, SettingsError
 from orchestration.settings import Settings
+from orchestration.terminal import working
 
 if TYPE_CHECKING:
     from assets.study.networks.community_study import Found, Request
@@ -92,15 +93,16 @@ def communities(
         sweep=_numbers(sweep),
     )
     _check_out(to)
-    if (actor, repository) == ("actor", "repository") and is_edge_list(file):
-        found, names, told = _of_edges(file, request)
-    else:
-        if semantics is None:
-            semantics = "none" if window is None else "pairwise_gap"
-        columns = (actor, repository, occurred_at)
-        found, names, told = _of_acts(
-            file, columns, request, (mode, semantics, window or "365d", snapshot)
-        )
+    if semantics is None:
+        semantics = "none" if window is None else "pairwise_gap"
+    with working("finding communities"):
+        if (actor, repository) == ("actor", "repository") and is_edge_list(file):
+            found, names, told = _of_edges(file, request)
+        else:
+            columns = (actor, repository, occurred_at)
+            found, names, told = _of_acts(
+                file, columns, request, (mode, semantics, window or "365d", snapshot)
+            )
     figures = {"file": str(file), **told, **found.figures}
     if labels is not None:
         known = read_labels(labels, names)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestration.settings import Settings
+from orchestration.terminal import working
 
 WIDTH = 100
 SMALLEST = "at most 2.2e-308"
@@ -52,10 +53,11 @@ def compare(
     """Compare two groups: Mann-Whitney test and effect sizes with intervals of 95 %."""
     from assets.study.compare_files import compare_file
 
-    row = compare_file(
-        file, group, value, cluster, weight, draws=draws, first=first,
-        seed=Settings.load().study.seed if seed is None else seed,
-    )  # fmt: skip
+    with working("comparing"):
+        row = compare_file(
+            file, group, value, cluster, weight, draws=draws, first=first,
+            seed=Settings.load().study.seed if seed is None else seed,
+        )  # fmt: skip
     if json_:
         print(json.dumps(row, indent=1, ensure_ascii=False, allow_nan=False))
         return

@@ -17,6 +17,7 @@ from rich.markup import escape
 from orchestration.communities_cli import communities
 from orchestration.failures import SettingsError
 from orchestration.networks_export_cli import export
+from orchestration.terminal import working
 
 if TYPE_CHECKING:
     from assets.study.networks.acts import Mode, Window
@@ -59,8 +60,9 @@ def measure(
     started = time.perf_counter()
     chosen_mode, chosen = chosen_of(mode, semantics, window, snapshot)
     columns = Columns(actor, repository, occurred_at)
-    table = read_acts(file, columns, is_dated=not chosen.is_unbounded)
-    figures = measured(table.acts, chosen_mode, chosen)
+    with working("counting links"):
+        table = read_acts(file, columns, is_dated=not chosen.is_unbounded)
+        figures = measured(table.acts, chosen_mode, chosen)
     told: dict[str, Any] = {
         "file": str(file),
         "mode": mode,

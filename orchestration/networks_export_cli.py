@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from orchestration.failures import SettingsError
 from orchestration.settings import Settings
+from orchestration.terminal import working
 
 GIGABYTE = 10**9
 
@@ -64,17 +65,17 @@ def export(
     if chosen_weight is None:
         raise SettingsError(f"There is no weight {weight}.", f"Use one of {', '.join(WEIGHTS)}.")
     chosen_mode, chosen = chosen_of(mode, semantics, window, snapshot)
-    table = read_acts(
-        file, Columns(actor, repository, occurred_at), is_dated=not chosen.is_unbounded
-    )
+    columns = Columns(actor, repository, occurred_at)
     most_bytes = int(study.networks.most_projection_gb * GIGABYTE)
-    projection = project_windowed(table.acts, chosen_mode, chosen, chosen_weight, most_bytes)
-    names = table.repository_names if chosen_mode == "repository" else table.actor_names
-    nodes = described(projection, names, study.seed if seed is None else seed)
-    unmatched = 0
-    if attributes is not None:
-        nodes, unmatched = with_attributes(nodes, attributes)
-    done = export_network(projection, nodes, to)
+    with working("making the network"):
+        table = read_acts(file, columns, is_dated=not chosen.is_unbounded)
+        projection = project_windowed(table.acts, chosen_mode, chosen, chosen_weight, most_bytes)
+        names = table.repository_names if chosen_mode == "repository" else table.actor_names
+        nodes = described(projection, names, study.seed if seed is None else seed)
+        unmatched = 0
+        if attributes is not None:
+            nodes, unmatched = with_attributes(nodes, attributes)
+        done = export_network(projection, nodes, to)
     if json_:
         print(json.dumps({
             "files": [str(path) for path in done.files], "nodes": done.nodes, "edges": done.edges,

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from orchestration.failures import SettingsError
 from orchestration.settings import SampleSettings, Settings
+from orchestration.terminal import working
 
 LEAST_WIDTH = 160
 
@@ -89,7 +90,8 @@ def draw(
         least=least,
         memory_megabytes=study.sample.memory_megabytes,
     )
-    rows = draw_file(frame, request, to)
+    with working("drawing"):
+        rows = draw_file(frame, request, to)
     sums = {name: sum(row[name] for row in rows)
             for name in ("frame_count", "sample_count", "rejected_count")}  # fmt: skip
     if json_:
@@ -113,7 +115,8 @@ def estimate(
     """Estimate the frame's mean, median, total and share of zeros, with intervals of 95 %."""
     from assets.study.files import estimate_file
 
-    rows = [row for column in value for row in estimate_file(sample, column, bootstrap)]
+    with working("estimating"):
+        rows = [row for column in value for row in estimate_file(sample, column, bootstrap)]
     if json_:
         _print_json(rows)
         return

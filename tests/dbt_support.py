@@ -303,7 +303,7 @@ def _parsed(folder: Path) -> tuple[Any, Path]:
 
     # A quote and brackets in the path: both mean something to SQL and to globs.
     lake = folder / "it's a [lake]" / "lake"
-    lake.parent.mkdir()
+    lake.parent.mkdir(parents=True)
     os.environ["OSMOSCOPE_LAKE"] = str(lake)
     os.environ["OSMOSCOPE_WAREHOUSE"] = str(folder / "warehouse.duckdb")
     parsed = dbtRunner().invoke([*QUIETLY, "parse", *places(folder)])
@@ -319,7 +319,7 @@ class Dbt:
 
         self.folder = folder
         self.lake = write(folder / "lake")
-        manifest, self.place = _parsed(folder.parent)
+        manifest, self.place = _parsed(folder.parent / "parsed")
         self.runner = dbtRunner(manifest=manifest)
 
     def warehouse(self, name: str) -> Path:

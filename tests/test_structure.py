@@ -22,7 +22,7 @@ LAYERS = [
         "orchestration.events", "orchestration.runs", "orchestration.status", "orchestration.demo",
         "orchestration.definitions", "orchestration.mining_cli", "orchestration.twin_cli",
         "orchestration.actors_cli", "orchestration.privacy_cli", "orchestration.sample_cli",
-        "orchestration.compare_cli", "orchestration.communities_cli",
+        "orchestration.terminal", "orchestration.compare_cli", "orchestration.communities_cli",
         "orchestration.networks_export_cli", "orchestration.networks_cli",
         "orchestration.cli",
     ],
