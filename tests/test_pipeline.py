@@ -289,6 +289,66 @@ def test_the_hub_holds_the_planted_truth(ran: Ran) -> None:
     assert missed <= int(str(estimate[0][0]))
 
 
+NETWORK_ACTS = """
+    create temp table acts as
+    with told as (
+        select repository_key, actor_key, occurred_at,
+            case when kind in ('push', 'commit') then 'commit' else 'discussion' end as told
+        from core.fct_interaction
+        where kind in ('push', 'commit', 'discussion') or (kind = 'issue' and action = 'opened')
+            or (kind = 'issue_comment' and action = 'created'
+                and thread_kind is distinct from 'pull_request')
+            or (kind = 'discussion_comment' and thread_kind = 'discussion')
+        union all
+        select repository_key, actor_key, created_at, 'discussion'
+        from core.fct_message where platform = 'github' and kind = 'issue'
+        union all
+        select 'github:repository:' || repository_id, 'github:actor:' || author_id, created_at,
+            'discussion'
+        from staging.stg_github__issue_comments where is_pull_request is distinct from true
+    )
+    select distinct actor.platform, told.*
+    from told
+    inner join core.dim_actor as actor using (actor_key)
+    inner join study.top_cut as cut using (repository_key)
+    where cut.rank_name = 'stars' and not actor.is_removed_by_paper
+        and lower(coalesce(actor.login, '')) not in ('ghost', 'web-flow', 'deleted', 'system')
+"""
+NETWORK_LINKS = """
+    select platform, told, count(*) from (
+        select distinct one.platform, one.told, one.{node}, other.{node}
+        from acts as one inner join acts as other
+            on one.told = other.told and one.{hub} = other.{hub} and one.{node} < other.{node}
+            and abs(epoch_us(one.occurred_at) - epoch_us(other.occurred_at)) <= {width}
+    ) group by all order by all
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "node", "hub", "width"),
+    [
+        ("actor", "actor_key", "repository_key", 2**62),
+        ("repository", "repository_key", "actor_key", 365 * 86_400_000_000),
+    ],
+)
+def test_networks_equal_a_join_of_acts_with_acts(
+    ran: Ran, network: str, node: str, hub: str, width: int
+) -> None:
+    with duckdb.connect(str(ran.settings.warehouse_path), read_only=True) as connection:
+        connection.execute(NETWORK_ACTS)
+        by_hand = connection.execute(
+            NETWORK_LINKS.format(node=node, hub=hub, width=width)
+        ).fetchall()
+    rows = ask(
+        marts(ran),
+        "select platform, interaction_type, edge_count from mart_network_summary"
+        f" where is_reference and network = '{network}' and interaction_type <> 'both'"
+        " and edge_count > 0 order by all",
+    )
+    assert len(rows) >= 3
+    assert rows == by_hand
+
+
 def test_the_second_night_asked_for_what_was_new_only(ran: Ran) -> None:
     lake = Lake(ran.settings.lake_root)
     for source in ("huggingface", "github"):
