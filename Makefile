@@ -13,9 +13,12 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	$(INSTALL) --no-deps --editable .
 	touch $@
 
-$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/run.stamp
+# The other lock is a part of this one: one go where nothing is installed yet.
+$(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes -r requirements-dev.lock
-	touch $@
+	$(INSTALL) --no-deps --editable .
+	touch $(VENV)/run.stamp $@
 
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
