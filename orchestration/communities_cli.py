@@ -14,6 +14,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.failures import PermanentFailure, SettingsError
+from orchestration.networks_options import (
+    WINDOW_HELP,
+    ActorColumn,
+    Json,
+    ModeName,
+    RepositoryColumn,
+    Snapshot,
+    TimeColumn,
+    WeightName,
+    chosen_of,
+    peak_memory_bytes,
+)
 from orchestration.settings import Settings
 from orchestration.terminal import working
 
@@ -33,10 +45,8 @@ def communities(
             " Parquet, CSV or JSON; two columns of other names, or of none, are edges."
         ),
     ],
-    mode: Annotated[str, typer.Option(help="What is linked: actor or repository.")] = "actor",
-    window: Annotated[
-        str | None, typer.Option(help="Width as 365d, 12h or inf; for calendar also 1m, 1q, 1y.")
-    ] = None,
+    mode: ModeName = "actor",
+    window: Annotated[str | None, typer.Option(help=WINDOW_HELP)] = None,
     semantics: Annotated[
         str | None,
         typer.Option(
@@ -44,12 +54,8 @@ def communities(
             " pairwise_gap."
         ),
     ] = None,
-    snapshot: Annotated[
-        str | None, typer.Option(help="Instant trailing ends with (UTC); by default the last act.")
-    ] = None,
-    weight: Annotated[
-        str, typer.Option(help="none, shared or newman; the last two not within a gap.")
-    ] = "none",
+    snapshot: Snapshot = None,
+    weight: WeightName = "none",
     graph: Annotated[str, typer.Option(help="projection or bipartite.")] = "projection",
     labels: Annotated[
         Path | None, typer.Option(help="A file with columns node and label to compare with.")
@@ -69,17 +75,16 @@ def communities(
     to: Annotated[
         Path | None, typer.Option("--out", help="Parquet or CSV file for nodes and communities.")
     ] = None,
-    actor: Annotated[str, typer.Option(help="Column with the actor.")] = "actor",
-    repository: Annotated[str, typer.Option(help="Column with the repository.")] = "repository",
-    occurred_at: Annotated[str, typer.Option(help="Column with the time.")] = "occurred_at",
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    actor: ActorColumn = "actor",
+    repository: RepositoryColumn = "repository",
+    occurred_at: TimeColumn = "occurred_at",
+    json_: Json = False,
 ) -> None:
     """Find communities in many runs, what the runs agree on, and how well labels fit."""
     from assets.study.networks.communities import METHODS
     from assets.study.networks.community_study import Request, agreement_figures
     from assets.study.networks.edge_lists import is_edge_list, read_labels
     from assets.study.networks.projection import WEIGHTS
-    from orchestration.networks_cli import peak_memory_bytes
 
     started = time.perf_counter()
     study_seed = Settings.load().study.seed if seed is None else seed
@@ -144,7 +149,6 @@ def _of_acts(
 ) -> tuple["Found", Any, dict[str, Any]]:
     from assets.study.networks.community_study import communities_of_acts
     from assets.study.networks.files import Columns, read_acts
-    from orchestration.networks_cli import chosen_of
 
     mode, semantics, window, snapshot = options
     chosen_mode, chosen = chosen_of(mode, semantics, window, snapshot)

@@ -13,6 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.failures import SettingsError
+from orchestration.networks_options import (
+    ActorColumn,
+    Json,
+    ModeName,
+    RepositoryColumn,
+    SemanticsName,
+    Snapshot,
+    TableFile,
+    TimeColumn,
+    WeightName,
+    Width,
+    chosen_of,
+)
 from orchestration.settings import Settings
 from orchestration.terminal import working
 
@@ -22,31 +35,23 @@ out = Console(highlight=False, soft_wrap=True)
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="A Parquet, CSV or JSON file, plain or gzipped.")],
+    file: TableFile,
     to: Annotated[Path, typer.Option("--out", help="A .graphml, .gexf or .parquet file.")],
-    mode: Annotated[str, typer.Option(help="What is linked: repository or actor.")] = "repository",
-    window: Annotated[
-        str, typer.Option(help="Width as 365d, 12h or inf; for calendar also 1m, 1q, 1y.")
-    ] = "365d",
-    semantics: Annotated[
-        str, typer.Option(help="pairwise_gap, trailing, calendar or none.")
-    ] = "pairwise_gap",
-    snapshot: Annotated[
-        str | None, typer.Option(help="Instant trailing ends with (UTC); by default the last act.")
-    ] = None,
-    weight: Annotated[
-        str, typer.Option(help="none, shared or newman; the last two not within a gap.")
-    ] = "none",
+    mode: ModeName = "repository",
+    window: Width = "365d",
+    semantics: SemanticsName = "pairwise_gap",
+    snapshot: Snapshot = None,
+    weight: WeightName = "none",
     attributes: Annotated[
         Path | None, typer.Option(help="A file with a column node and what else is told of it.")
     ] = None,
-    actor: Annotated[str, typer.Option(help="Column with the actor.")] = "actor",
-    repository: Annotated[str, typer.Option(help="Column with the repository.")] = "repository",
-    occurred_at: Annotated[str, typer.Option(help="Column with the time.")] = "occurred_at",
+    actor: ActorColumn = "actor",
+    repository: RepositoryColumn = "repository",
+    occurred_at: TimeColumn = "occurred_at",
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the communities; by default study.seed.")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    json_: Json = False,
 ) -> None:
     """Write a network, with degree, core and community of each node, for other programs."""
     from assets.study.networks.exports import (
@@ -57,7 +62,6 @@ def export(
     )
     from assets.study.networks.files import Columns, read_acts
     from assets.study.networks.projection import WEIGHTS, project_windowed
-    from orchestration.networks_cli import chosen_of
 
     study = Settings.load().study
     check_kind(to)

@@ -36,7 +36,6 @@ from assets.study.networks.implicit import (
     Implicit,
     Moving,
     barber_modularity,
-    bipartite_communities,
     bipartite_edges,
 )
 from assets.study.networks.incidence import Incidence, incidence_of
@@ -382,7 +381,7 @@ def test_barber_modularity_is_its_double_sum(known: Incidence, data: st.DataObje
 
 def test_bipartite_communities_are_found() -> None:
     truth, known = planted_memberships(1500, 300, 4, 6)
-    labels = bipartite_communities(known, "leiden", [1])[0]
+    labels = leiden(bipartite_edges(known), 1)
     assert labels.size == known.node_count + known.hub_count
     assert adjusted_mutual_info_score(truth, labels[: known.node_count]) > 0.3
     assert barber_modularity(known, labels) > 0.3

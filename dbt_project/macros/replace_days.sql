@@ -22,3 +22,22 @@
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {%- endmacro %}
+
+{#
+    For models whose days (`occurred_on`) are fed by files of other days (`first_file_on` to
+    `last_file_on`): the days that a run computes anew.
+#}
+{% macro affected_days(events) -%}
+    select occurred_on
+    from {{ events }}
+    where {{ in_window('file_on', ahead=1) }}
+    {%- if is_incremental() %}
+    union
+    -- Days that an older version of the window's files fed and the present one may not.
+    select occurred_on
+    from {{ this }}
+    where
+        {{ touches_window('first_file_on', 'last_file_on', ahead=1) }}
+        or {{ in_window('occurred_on', ahead=1) }}
+    {%- endif %}
+{%- endmacro %}

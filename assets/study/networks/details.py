@@ -66,9 +66,7 @@ MEMBERSHIPS = """
 """
 
 
-def details_hash(
-    connection: "duckdb.DuckDBPyConnection", study: "StudySettings", platform: str, told: str
-) -> str:
+def details_hash(study: "StudySettings", told: str, organisation: list[str | None]) -> str:
     """Of all that details depend on: the network's input, settings, and who belongs where."""
     asked = study.networks
     settings = (
@@ -76,12 +74,7 @@ def details_hash(
         asked.unlisted_runs, asked.most_projection_gb, asked.most_structure_edges,
         asked.layout_nodes,
     )  # fmt: skip
-    (members,) = connection.execute(
-        "SELECT md5(string_agg(actor_key || ' ' || login, ',' ORDER BY actor_key))"
-        f" FROM ({MEMBERSHIPS})",
-        {"platform": platform},
-    ).fetchall()[0]
-    return hashlib.blake2b(f"{told} {settings} {members}".encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(f"{told} {settings} {organisation}".encode(), digest_size=16).hexdigest()
 
 
 def organisations(connection: "duckdb.DuckDBPyConnection", loaded: Loaded) -> list[str | None]:

@@ -159,11 +159,11 @@ class _Network:
         Args:
             organisation: (actors loaded,)
         """
-        told = details_hash(self._connection, self._study, self._loaded.platform, self._told)
+        own = [organisation[at] for at in self._found.actor.tolist()]
+        told = details_hash(self._study, self._told, own)
         day = self._known(MEASURE, told)
         if day is not None:
             return {table.name: self._rows(table, day) for table in DETAILS}
-        own = [organisation[at] for at in self._found.actor.tolist()]
         return Details(
             self._study, self._cell, self._window, self._found, self._figures, self._common, told
         ).rows(own)

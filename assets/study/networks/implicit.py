@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study.networks.agreement import canonical
-from assets.study.networks.communities import Edges, Labels, Method, ensemble
+from assets.study.networks.communities import Edges, Labels, ensemble
 from assets.study.networks.incidence import Incidence
 
 if TYPE_CHECKING:
@@ -284,16 +284,6 @@ def bipartite_edges(incidence: Incidence) -> Edges:
         incidence.node_of_membership(),
         incidence.hub + np.int32(incidence.node_count),
     )
-
-
-def bipartite_communities(
-    incidence: Incidence, method: Method, seeds: Sequence[int], resolution: float = 1.0
-) -> Labels:
-    """Runs on the bipartite graph, shape (seeds, nodes + hubs); a community has both kinds.
-
-    Maximised is the modularity of any graph; Barber's is told by `barber_modularity`.
-    """
-    return ensemble(bipartite_edges(incidence), method, seeds, resolution)
 
 
 def barber_modularity(incidence: Incidence, labels: NDArray[Any]) -> float:

@@ -20,20 +20,7 @@
 
 with affected as (
 
-    select occurred_on
-    from {{ ref('int_github_events__deduplicated') }}
-    where {{ in_window('file_on', ahead=1) }}
-
-    {% if is_incremental() %}
-    union
-
-    -- Days that an older version of the window's files fed and the present one may not.
-    select occurred_on
-    from {{ this }}
-    where
-        {{ touches_window('first_file_on', 'last_file_on', ahead=1) }}
-        or {{ in_window('occurred_on', ahead=1) }}
-    {% endif %}
+    {{ affected_days(ref('int_github_events__deduplicated')) }}
 
 ),
 
