@@ -16,7 +16,7 @@ from twin import words
 from twin.draws import YEAR, Tail
 from twin.history import REVIEW_STATES, Commits, History, Threads
 from twin.scales import PLANTED, Scale
-from twin.texts import MESSAGE_KINDS, SUBSTANTIVE, TEMPLATE, TRIVIAL, Texts
+from twin.texts import MESSAGE_KINDS, MISWORDED, SUBSTANTIVE, TEMPLATE, TRIVIAL, Texts
 from twin.truth_tables import message_table, thread_table
 from twin.world import World, build_world
 
@@ -429,6 +429,24 @@ def test_themes_of_many_threads_have_the_published_shares(texts: Texts) -> None:
         assert len(set(themes.language.tolist())) == 5
 
 
+def test_some_posts_are_worded_as_what_they_are_not(texts: Texts) -> None:
+    n = 60_000
+    repository, number = np.arange(n) % 300, np.arange(n) // 300 + 1
+    for platform, themes in (
+        ("github", texts.theme(repository, number)),
+        ("hub", texts.hub_theme(repository, number)),
+    ):
+        planted = dict.fromkeys(range(len(words.THEMES)), 0.0)
+        for theme, told, share in MISWORDED[platform]:
+            is_theme = themes.primary == words.THEMES.index(theme)
+            as_told = themes.worded[is_theme] == words.THEMES.index(told)
+            assert abs(as_told.mean() - share) < 0.02
+            planted[words.THEMES.index(theme)] = share
+        for theme, share in planted.items():
+            is_theme = themes.primary == theme
+            assert abs((themes.worded[is_theme] != theme).mean() - share) < 0.02
+
+
 def test_texts_follow_their_theme_and_language(world: World, texts: Texts) -> None:
     n = 3_000
     repository, number = np.arange(n) % 300, np.arange(n) // 300 + 1
@@ -438,7 +456,7 @@ def test_texts_follow_their_theme_and_language(world: World, texts: Texts) -> No
     for k in range(n):
         title, body = texts.titles.texts[titles[k]], texts.bodies.texts[bodies[k]]
         code = words.LANGUAGE_CODES[themes.language[k]]
-        theme = words.THEMES[themes.primary[k]]
+        theme = words.THEMES[themes.worded[k]]
         fixed = [p.split("{")[0] for p in words.THEME_TITLES[code][theme]]
         if themes.is_hostile[k]:
             hostile += 1

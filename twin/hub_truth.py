@@ -230,6 +230,7 @@ def thread_truth(view: "HubView") -> Table:
         "status": named(STATUSES, view.thread_status[rows]),
         "comment_count": view.comment_count[rows],
         "theme": named(words.THEMES, np.where(by_bot, -1, themes.primary)),
+        "worded_theme": named(words.THEMES, np.where(by_bot, -1, themes.worded)),
         "second_theme": named(words.THEMES, np.where(by_bot, -1, themes.second)),
         "language": languages[np.where(by_bot, -1, themes.language)],
         "is_template": themes.is_template & ~by_bot,

@@ -193,6 +193,7 @@ def theme_columns(world: World, texts: Texts, repository: Ints, number: Ints) ->
         "repository_id": world.repositories.id[repository],
         "number": number,
         "theme": named(words.THEMES, themes.primary),
+        "worded_theme": named(words.THEMES, themes.worded),
         "second_theme": named(words.THEMES, themes.second),
         "language": named(words.LANGUAGE_CODES, themes.language),
         "is_template": themes.is_template,
