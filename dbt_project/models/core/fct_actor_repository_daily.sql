@@ -35,7 +35,8 @@ with acts as (
         created_on as occurred_on,
         created_at as occurred_at
     from {{ ref('fct_message') }}
-    where platform = 'github' and kind = 'issue'
+    -- What the archive told is among its events.
+    where platform = 'github' and kind = 'issue' and text_source <> 'events'
 
     union all
 
