@@ -454,6 +454,95 @@ class NetworkSettings(Section):
         return value
 
 
+class LlmSettings(Section):
+    """The language model that codes posts; docs/themes-llm.md says what each value means."""
+
+    provider: Literal["off", "anthropic", "openai"] = Field(
+        default="off",
+        description="Whose protocol: openai is that of any compatible endpoint. Posts are sent"
+        " there; the key comes from the environment.",
+    )
+    model: str = Field(default="", max_length=200, description="As the endpoint names it.")
+    base_url: str | None = Field(
+        default=None, pattern=_ENDPOINT, description="The endpoint; none: the provider's own."
+    )
+    # Not checked here: the message would show a key that was put in the name's place.
+    api_key_variable: str | None = Field(
+        default=None, description="NAME of the variable with the endpoint's key."
+    )
+    answer_form: Literal["tool", "schema", "text"] = Field(
+        default="tool", description="How the model is made to answer in the wanted form."
+    )
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    seed: int | None = Field(default=2016, ge=0, lt=2**31)
+    max_output_tokens: int = Field(default=1000, ge=100, le=100_000, description="For one text.")
+    texts_per_request: int = Field(
+        default=1, ge=1, le=20, description="1 keeps texts from swaying each other's coding."
+    )
+    max_characters: int = Field(
+        default=6000, ge=200, le=100_000, description="Of a body, its beginning and its end."
+    )
+    concurrency: int = Field(default=4, ge=1, le=64, description="Requests at the same time.")
+    requests_per_minute: float | None = Field(default=120.0, ge=0.1, le=100_000)
+    timeout_seconds: float = Field(default=120.0, ge=0.01, le=3600)
+    attempts: int = Field(default=5, ge=1, le=10, description="Tries for each request.")
+    longest_wait_seconds: float = Field(
+        default=120.0, ge=1, le=3600, description="An endpoint that asks for more ends the run."
+    )
+    max_requests: int | None = Field(default=None, ge=0, description="Of one run.")
+    max_tokens: int | None = Field(default=None, ge=0, description="Of one run.")
+    max_cost: float | None = Field(default=None, ge=0, description="US dollars of one run.")
+    input_price: float | None = Field(
+        default=None, ge=0, description="US dollars for a million tokens, where none is listed."
+    )
+    output_price: float | None = Field(default=None, ge=0)
+
+
+class ThemeSettings(Section):
+    """What people ask for: who codes opening posts, and how; docs/themes.md says what it means."""
+
+    coders: list[Literal["linear", "encoder", "llm"]] = Field(
+        default=["linear"],
+        min_length=1,
+        description="Who codes every new post. `linear` needs no key, no network and no model;"
+        " `encoder` needs its packages, `llm` an endpoint and mostly a key.",
+    )
+    reference: Literal["linear", "encoder", "llm"] = Field(
+        default="linear", description="The coder of headlines and of the claims compared."
+    )
+    bot_policy: BotPolicy = Field(
+        default="paper", description="Whose posts are left out of prevalences."
+    )
+    abstain_below: float = Field(
+        default=0.35,
+        ge=0,
+        lt=1,
+        description="A post whose most probable theme is less probable counts as `others`.",
+    )
+    training_limit: int = Field(
+        default=50_000, ge=100, description="Posts that the offline coder is trained on at most."
+    )
+    retrain_growth: float = Field(
+        default=2.0,
+        gt=1,
+        description="The offline coder is trained anew when there are so many times more posts than"
+        " when it was trained; all posts are then coded anew.",
+    )
+    margin: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="Half width of the interval of 95 % that a verification sample is sized for.",
+    )
+    llm: LlmSettings = LlmSettings()
+
+    @model_validator(mode="after")
+    def _reference_codes(self) -> Self:
+        if self.reference not in self.coders:
+            raise ValueError(f"themes.reference is {self.reference}, which themes.coders lacks")
+        return self
+
+
 class StudySettings(Section):
     """The study whose results carry this name."""
 
@@ -462,6 +551,7 @@ class StudySettings(Section):
     sample: SampleSettings = SampleSettings()
     grid: GridSettings = GridSettings()
     networks: NetworkSettings = NetworkSettings()
+    themes: ThemeSettings = ThemeSettings()
 
     @model_validator(mode="after")
     def _networks_can_be_cut(self) -> Self:
@@ -629,6 +719,11 @@ class Settings(BaseSettings):
         return self.data_dir / "warehouse.duckdb"
 
     @property
+    def themes_dir(self) -> Path:
+        """What people and paid models said of posts: not to be had again."""
+        return self.data_dir / "themes"
+
+    @property
     def published_dir(self) -> Path:
         return self.data_dir / "published"
 
@@ -699,8 +794,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.", "Correct that line.") from error
-    for name in _names(values):
-        if "token" in name.lower() or "secret" in name.lower():
+    for name, value in _named(values):
+        is_secret = "token" in name.lower() or "secret" in name.lower()
+        # A limit on a model's tokens is a number, and no secret.
+        if is_secret and not isinstance(value, int | float):
             raise SettingsError(
                 f"The setting {name} in {path} looks like a secret.",
                 "Tokens are read from the environment only (HF_TOKEN, GITHUB_TOKEN).",
@@ -732,13 +829,15 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     return anchored
 
 
-def _names(values: dict[str, Any], prefix: str = "") -> list[str]:
-    names = []
+def _named(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """All settings of a file with their values; tables by name alone."""
+    named: list[tuple[str, Any]] = []
     for key, value in values.items():
-        names.append(prefix + key)
         if isinstance(value, dict):
-            names += _names(value, f"{prefix}{key}.")
-    return names
+            named += [(prefix + key, ""), *_named(value, f"{prefix}{key}.")]
+        else:
+            named.append((prefix + key, value))
+    return named
 
 
 def _allowed(model: type[BaseModel]) -> list[str]:

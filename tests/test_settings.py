@@ -331,3 +331,20 @@ def test_gated_access_is_refused_where_it_is_used_and_not_when_it_is_read() -> N
     path = written(Path.cwd(), "[huggingface]\ngated_access = 'request'\n")
     hub = Settings.load(path).huggingface
     assert (hub.gated_access, hub.gated_confirmation) == ("request", None)
+
+
+def test_a_limit_on_tokens_is_no_secret_and_a_text_is(tmp_path: Path) -> None:
+    path = tmp_path / "osmoscope.toml"
+    path.write_text("[study.themes.llm]\nmax_tokens = 5000\n")
+    assert Settings.load(path).study.themes.llm.max_tokens == 5000
+    path.write_text('[study.themes.llm]\nmax_tokens = "sk-canary"\n')
+    with pytest.raises(SettingsError, match="looks like a secret") as caught:
+        Settings.load(path)
+    assert "canary" not in str(caught.value)
+
+
+def test_the_reference_coder_is_one_that_codes(tmp_path: Path) -> None:
+    path = tmp_path / "osmoscope.toml"
+    path.write_text('[study.themes]\nreference = "llm"\n')
+    with pytest.raises(SettingsError, match="themes"):
+        Settings.load(path)
