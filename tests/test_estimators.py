@@ -348,3 +348,13 @@ def test_owners_that_hold_together_widen_the_interval() -> None:
     assert together.standard_error > 2.5 * alone.standard_error
     with pytest.raises(PermanentFailure, match="percentile"):
         bootstrap_mean(sample, y, clusters=owner)
+
+
+def test_a_share_of_all_is_one_whatever_the_weights_round_to() -> None:
+    # The sum of these weights over themselves is not 1 in floating point.
+    sample = e.sample_of(np.repeat([0, 1, 2], [3, 7, 11]), [10, 31, 97])
+    for truth, value in ((np.ones(21, bool), 1.0), (np.zeros(21, bool), 0.0)):
+        told = e.share(e.domain(sample, np.arange(21) != 4), truth)
+        assert told.value == value
+        assert told.low <= value <= told.high
+        assert told.high - told.low > 0.05

@@ -246,9 +246,11 @@ def share(sample: Sample, is_true: ArrayLike) -> Estimate:
     """
     y = _values(sample, np.asarray(is_true, dtype=bool).astype(np.float64))
     plain = mean(sample, y)
-    # Weights that sum to one may do so with rounding.
-    p, se = min(1.0, plain.value), plain.standard_error
-    plain = replace(plain, value=p)
+    # Weights that sum to one may do so with rounding, and leave a spread of rounding's size.
+    p, se = plain.value, plain.standard_error
+    if not (y[sample.is_in] > 0).any() or not (y[sample.is_in] < 1).any():
+        p, se = float(round(p)), 0.0
+    plain = replace(plain, value=p, standard_error=se)
     if not sample.rest[sample.group_drawn > 0].any():
         return replace(plain, low=p, high=p, method="census")
     spread = p * (1 - p)
