@@ -52,6 +52,9 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench.networks
 	$(BIN)/python -m bench.communities
 	$(BIN)/python -m bench.null_models
+	$(BIN)/python -m bench.themes
+	$(BIN)/python -m bench.corpus
+	$(BIN)/python -m bench.verification
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools

@@ -12,6 +12,7 @@ from assets.github.assets import archive_assets, snapshot_assets
 from assets.huggingface.assets import hub_assets
 from assets.publish.assets import publish_assets
 from assets.study.assets import study_assets
+from assets.study.themes.assets import theme_assets
 from assets.warehouse.assets import warehouse_assets
 
 
@@ -30,5 +31,6 @@ def all_assets(
         *hub_assets(),
         *warehouse_assets(manifest, days),
         *study_assets(),
+        *theme_assets(),
         *publish_assets(),
     ]

@@ -24,6 +24,7 @@ from checks import (
     privacy,
     recency,
     sampling,
+    themes,
 )
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
@@ -162,6 +163,18 @@ _NETWORKS = {
     ),
     keys.NETWORK_LAYOUT: (_GRAIN, _FIT),
 }
+_SHARES = Planned("shares_add_up", "Shares of a group sum to 1.", True)
+_THEMES = {
+    keys.THEME_PREVALENCE: (
+        _GRAIN,
+        _FIT,
+        Planned("themes_add_up", "Every slice has each theme, and shares sum to 1.", True),
+    ),
+    keys.THEME_AGREEMENT: (_GRAIN, _FIT),
+    keys.THEME_FRAME: (_GRAIN, _FIT, _SHARES),
+    keys.MESSAGE_QUALITY: (_GRAIN, _FIT, _SHARES),
+}
+_CODINGS = Planned("codings_are_whole", "Every coding has each theme and one primary.", True)
 _ESTIMATED = Planned(
     "estimates_hold", "All figures are there, and each lies within its interval.", True
 )
@@ -179,6 +192,8 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         _step("check_estimates", keys.INTENSITY_ESTIMATE, (_ESTIMATED,), _estimates, True),
         _figures_step("check_figures", _FIGURES),
         _figures_step("check_networks", _NETWORKS),
+        _step("check_codings", keys.MESSAGE_THEME, (_CODINGS,), _codings, True),
+        _figures_step("check_themes", _THEMES),
         _figures_step("check_survival", {keys.SURVIVAL: _SURVIVAL}),
         _figures_step("check_rerun", {keys.RERUN: _RERUN}),
         _step("check_published", keys.PUBLISHED, (_PUBLISHED, _PSEUDONYMOUS), _published, True),
@@ -372,12 +387,20 @@ def _estimates(
         return [sampling.estimates_hold(warehouse, study.name, study.sample.designs)]
 
 
+def _codings(
+    context: dg.AssetCheckExecutionContext, installation: Installation
+) -> Iterable[CheckOutcome]:
+    del context
+    with installation.warehouse() as warehouse:
+        return [themes.codings_are_whole(warehouse)]
+
+
 def _figures_step(
     name: str, planned: Mapping[dg.AssetKey, Sequence[Planned]]
 ) -> dg.AssetChecksDefinition:
     """The checks of marts of the study's figures."""
-    all_rules = {**figures.RULES, **networks.RULES}
-    all_checks = {**figures.CHECKS, **networks.CHECKS}
+    all_rules = {**figures.RULES, **networks.RULES, **themes.RULES}
+    all_checks = {**figures.CHECKS, **networks.CHECKS, **themes.CHECKS}
 
     def evaluate(
         context: dg.AssetCheckExecutionContext, installation: Installation

@@ -38,6 +38,7 @@ class Rules:
         complete: columns whose combinations each cell must have, with the number of them.
         figures: rule in words to the condition.
         may_be_empty: whether a study may have no rows, as where nothing is linked.
+        may_be_null: columns of the grain where null is a name of its own.
     """
 
     table: StudyTable
@@ -45,6 +46,7 @@ class Rules:
     figures: Mapping[str, str]
     complete: tuple[tuple[str, ...], int] | None = None
     may_be_empty: bool = False
+    may_be_null: tuple[str, ...] = ("basis",)
 
 
 def _ordered(*columns: str) -> str:
@@ -168,7 +170,9 @@ RULES = {rules.table.name: rules for rules in ALL_RULES}
 def grain_is_unique(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
     """No two rows of the newest day name the same figure, and no name is unknown."""
     name, keys = "grain_is_unique", ", ".join(rules.grain)
-    unnamed = " OR ".join(f"{column} IS NULL" for column in rules.grain if column != "basis")
+    unnamed = " OR ".join(
+        f"{column} IS NULL" for column in rules.grain if column not in rules.may_be_null
+    )
     with reading(warehouse=warehouse) as connection:
         rows = rows_of(
             connection,
@@ -319,9 +323,9 @@ def _count(connection: "duckdb.DuckDBPyConnection", rules: Rules, study: str) ->
 
 
 def rows_of(
-    connection: "duckdb.DuckDBPyConnection", query: str, study: str
+    connection: "duckdb.DuckDBPyConnection", query: str, study: str | None
 ) -> list[dict[str, object]]:
-    """Rows of a query that names `$study`."""
-    found = connection.execute(query, {"study": study})
+    """Rows of a query that names `$study`, where one is given."""
+    found = connection.execute(query, {} if study is None else {"study": study})
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -50,6 +50,7 @@ from orchestration.networks_cli import app as networks_app
 from orchestration.privacy_cli import app as privacy_app
 from orchestration.sample_cli import app as sample_app
 from orchestration.settings import CONFIG_VARIABLE, TOKEN_VARIABLES, Settings
+from orchestration.themes_cli import app as themes_app
 from orchestration.twin_cli import app as twin_app
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ app.add_typer(mining_app, name="mine")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(sample_app, name="sample")
 app.add_typer(networks_app, name="networks")
+app.add_typer(themes_app, name="themes")
 app.add_typer(twin_app, name="twin")
 app.command()(compare)
 out = Console(highlight=False, soft_wrap=True)
@@ -160,6 +162,7 @@ def demo(
         for begin, end in [(first, last)] if nights == 1 else [(first, first), (last, last)]:
             out.print(f"The night after {end}")
             _night(made, begin, end)
+        _verification(made, last)
     out.print(f"\nIt took {time.monotonic() - started:.0f} s, from nothing to the report.")
     _print_where(made)
 
@@ -172,6 +175,21 @@ def _night(made: "Demo", first: date, last: date) -> None:
     with _spinner("the day passes"):
         made.until(last)
     outcome = _run(made.settings, keys.NIGHTLY_JOB, first, last)
+    _print_outcome(outcome, time.monotonic() - started)
+    if not outcome.is_success:
+        raise typer.Exit(_exit_code(outcome))
+
+
+def _verification(made: "Demo", day: date) -> None:
+    """Let made-up people verify themes, and take it into the figures."""
+    from orchestration import demo as demonstration
+    from orchestration import keys
+
+    started = time.monotonic()
+    with _spinner("two made-up people code a sample of posts"):
+        count = demonstration.verify_themes(made)
+    out.print(f"Two made-up people coded {count:,} posts")
+    outcome = _run(made.settings, keys.THEMES_JOB, day, day)
     _print_outcome(outcome, time.monotonic() - started)
     if not outcome.is_success:
         raise typer.Exit(_exit_code(outcome))
@@ -244,6 +262,18 @@ def rebuild(json_: Json = False) -> None:
     settings = Settings.load()
     started = time.monotonic()
     outcome = _run(settings, keys.REBUILD_JOB, yesterday(), yesterday())
+    _report_outcome(outcome, time.monotonic() - started, json_)
+
+
+@themes_app.command("refresh")
+def themes_refresh(json_: Json = False) -> None:
+    """Take what people labelled into the figures, the published copy and the report, now."""
+    from orchestration import keys
+    from orchestration.partitions import yesterday
+
+    settings = Settings.load()
+    started = time.monotonic()
+    outcome = _run(settings, keys.THEMES_JOB, yesterday(), yesterday())
     _report_outcome(outcome, time.monotonic() - started, json_)
 
 

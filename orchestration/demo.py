@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ SCALE = "demo"
 # Any token will do for the twin, and a real one is not shown to it.
 TOKEN = "demonstration"  # noqa: S105 - no secret
 # Made from the world, and made anew with another one.
-DERIVED = ("lake", "state", "published", "dagster", "world")
+DERIVED = ("lake", "state", "published", "dagster", "world", "themes")
+# The verification sample that made-up people code.
+SAMPLE = "demo"
 # What the twin writes into the folder.
 READY, LOG = "twin.json", "twin.log"
 START_SECONDS = 120.0
@@ -126,6 +128,52 @@ def prepared(folder: Path, scale: str = SCALE, seed: int = SEED) -> Iterator[Dem
         )
         write_atomically(config, text)
         yield Demo(folder, config, Settings.load(config), address, serve)
+
+
+def verify_themes(made: Demo) -> int:
+    """Let two made-up people code a verification sample, as far as its texts' themes were planted.
+
+    They read the truth, each with mistakes of their own, and settle what they differ on by it. An
+    installation with real data has people for this: `osmoscope themes sample`, `themes label`.
+
+    Returns:
+        Posts that both coded.
+    """
+    from assets.study.themes.codebook import load_codebook
+    from assets.study.themes.fieldwork import draw_from_warehouse
+    from assets.study.themes.labels import Label, append_labels, samples_folder
+    from twin.reviewers import reviews
+
+    folder, now = samples_folder(made.folder), datetime.now(UTC)
+    sample = draw_from_warehouse(made.settings.warehouse_path, made.settings.study, folder, SAMPLE)
+    told = reviews(
+        made.folder / "world", _names_of(made, sample.keys), seed=made.settings.study.seed
+    )
+    version = load_codebook().version
+    labels = [
+        Label(
+            SAMPLE, one.message_key, one.coder, one.primary, one.secondary,
+            is_unclear=False, labelled_at=now, codebook_version=version,
+        )
+        for one in told
+    ]  # fmt: skip
+    for coder in sorted({label.coder for label in labels}):
+        append_labels(folder, [label for label in labels if label.coder == coder])
+    return len({one.message_key for one in told})
+
+
+def _names_of(made: Demo, keys: list[str]) -> dict[str, tuple[str, int]]:
+    """Key of a message to its repository, as the truth names it, and its number there."""
+    import duckdb
+
+    with duckdb.connect(str(made.settings.warehouse_path), read_only=True) as warehouse:
+        rows = warehouse.execute(
+            "SELECT message_key, if(platform = 'github', native_id, repository_name),"
+            " thread_number FROM core.fct_message INNER JOIN core.dim_repository"
+            " USING (platform, repository_key) WHERE message_key IN (SELECT unnest($keys))",
+            {"keys": keys},
+        ).fetchall()
+    return {key: (str(name), int(number)) for key, name, number in rows}
 
 
 def _make_room(folder: Path, wanted: dict[str, Any]) -> None:

@@ -51,4 +51,10 @@ def all_jobs(days: dg.DailyPartitionsDefinition) -> list["UnresolvedAssetJobDefi
             description="The warehouse made anew from the whole lake as it is, and all that "
             "follows; no source is asked. The partition is a formality: any day will do.",
         ),
+        dg.define_asset_job(
+            keys.THEMES_JOB,
+            dg.AssetSelection.assets(*keys.THEMES_OF_PEOPLE, keys.PUBLISHED, keys.REPORT),
+            description="What people found in verification samples taken into the figures, and "
+            "published: no source is asked, nothing is coded.",
+        ),
     ]

@@ -77,6 +77,12 @@ NETWORK_MEASURE = mart("mart_network_measure")
 NETWORK_COMMUNITY = mart("mart_network_community")
 NETWORK_BLOCK = mart("mart_network_block")
 NETWORK_LAYOUT = mart("mart_network_layout")
+THEME_PREVALENCE = mart("mart_theme_prevalence")
+THEME_AGREEMENT = mart("mart_theme_agreement")
+THEME_FRAME = mart("mart_theme_frame")
+MESSAGE_QUALITY = mart("mart_message_quality")
+# What rests on labels of people, and changes when they have coded.
+THEMES_OF_PEOPLE = (THEME_PREVALENCE, THEME_AGREEMENT, THEME_FRAME, MESSAGE_QUALITY, RERUN)
 MARTS_OF_STUDY = (
     INTENSITY_SUMMARY,
     CORRELATION,
@@ -94,6 +100,10 @@ MARTS_OF_STUDY = (
     NETWORK_COMMUNITY,
     NETWORK_BLOCK,
     NETWORK_LAYOUT,
+    THEME_PREVALENCE,
+    THEME_AGREEMENT,
+    THEME_FRAME,
+    MESSAGE_QUALITY,
 )
 # Of the schema `study`: private to the warehouse.
 SAMPLE_STRATUM = AssetKey(["study", "sample_stratum"])
@@ -102,6 +112,8 @@ SAMPLE_MEMBER = AssetKey(["study", "sample_member"])
 TOP_CUT = AssetKey(["study", "top_cut"])
 TOP_CUT_OVERLAP = AssetKey(["study", "top_cut_overlap"])
 STAR_SUSPECT = AssetKey(["study", "star_suspect"])
+MESSAGE_CORPUS = AssetKey(["study", "message_corpus"])
+MESSAGE_THEME = AssetKey(["core", "fct_message_theme"])
 MARTS_OF_DBT = (
     mart("mart_repository_activity"),
     mart("mart_coverage"),
@@ -127,6 +139,7 @@ HUB_POOL = "huggingface"
 NIGHTLY_JOB = "nightly_refresh"
 BACKFILL_JOB = "backfill"
 REBUILD_JOB = "rebuild"
+THEMES_JOB = "themes_refresh"
 
 # The steps of the models that archive days drive, and of the others; jobs configure them.
 BY_DAY_STEP = "warehouse_by_day"

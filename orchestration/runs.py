@@ -111,6 +111,8 @@ def run_job(
 ) -> Outcome:
     """Run a job for a range of days (both included) in this process.
 
+    A job of assets without partitions is run as it is, whatever the days.
+
     Returns:
         What was made and what failed; a failing step raises nothing here.
     """
@@ -121,6 +123,7 @@ def run_job(
         ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
     }
+    is_partitioned = job.partitioned_config is not None or job.partitions_def is not None
     one_day = first == last
     with instance_of(settings) as instance:
         follower = _Follower(outcome, listener, len(set(job.asset_layer.executable_asset_keys)))
@@ -132,8 +135,8 @@ def run_job(
                 instance=instance,
                 run_id=run_id,
                 raise_on_error=False,
-                partition_key=first.isoformat() if one_day else None,
-                tags={} if one_day else tags,
+                partition_key=first.isoformat() if one_day and is_partitioned else None,
+                tags={} if one_day or not is_partitioned else tags,
             )
     outcome.is_success = result.success
     return outcome

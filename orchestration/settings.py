@@ -520,7 +520,10 @@ class ThemeSettings(Section):
         description="A post whose most probable theme is less probable counts as `others`.",
     )
     training_limit: int = Field(
-        default=50_000, ge=100, description="Posts that the offline coder is trained on at most."
+        default=20_000,
+        ge=100,
+        le=20_000,
+        description="Posts that an offline coder is trained on at most.",
     )
     retrain_growth: float = Field(
         default=2.0,

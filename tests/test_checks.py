@@ -25,6 +25,7 @@ from assets.publish.snapshot import publish
 from assets.study.marts import ALL_MARTS
 from assets.study.networks.tables import ALL_TABLES
 from assets.study.tables import make_table
+from assets.study.themes.tables import ALL_TABLES as THEME_TABLES
 from checks import coverage, expectations, ledger, mining, privacy, recency
 from checks.assets import ARCHIVE, build_checks, days_of_run, result
 from checks.outcome import CheckOutcome, failed, mined
@@ -656,7 +657,7 @@ def warehouse_of(path: Path, **changed: list[dict[str, Any]]) -> Path:
             " login varchar, native_id varchar, actor_class varchar, platform_type varchar);"
             " create table core.dim_organisation (platform varchar, login varchar)"
         )
-        for study_table in (*ALL_MARTS, *ALL_TABLES):
+        for study_table in (*ALL_MARTS, *ALL_TABLES, *THEME_TABLES):
             make_table(connection, study_table)
         connection.execute("use marts; begin")
         for table, rows in {**MARTS, **changed}.items():
@@ -1149,7 +1150,8 @@ def test_every_raw_asset_and_mart_has_a_blocking_check() -> None:
     raw = {keys.ARCHIVE_EVENTS, *keys.GITHUB_SNAPSHOT, *keys.HUB_SNAPSHOT}
     marts = {*keys.MARTS_OF_DBT, keys.mart("mart_polling_estimate")}
     samples = {keys.SAMPLE_STRATUM, keys.SAMPLE_MEMBER}
-    assert blocked == {*raw, *marts, *keys.MARTS_OF_STUDY, *samples, keys.PUBLISHED}
+    coded = {keys.MESSAGE_THEME}
+    assert blocked == {*raw, *marts, *keys.MARTS_OF_STUDY, *samples, *coded, keys.PUBLISHED}
     assert len({spec.key for spec in specs}) == len(specs)
     assert all(spec.description for spec in specs)
 

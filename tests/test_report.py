@@ -18,9 +18,10 @@ import marts_support
 import network_marts_support
 import numpy as np
 import pytest
+import theme_marts_support
 from marts_support import Row
 
-from assets.publish import network_pictures
+from assets.publish import network_pictures, theme_pictures
 from assets.publish import words as wording
 from assets.publish.figures import DayCoverage, coverage_figure, delta_figure
 from assets.publish.parts.intensity import PAPER
@@ -33,9 +34,11 @@ from assets.study.classification import actor_evaluation
 from assets.study.features import FEATURES, PLATFORMS, choose_basis
 from assets.study.networks.tables import ALL_TABLES as NETWORK_TABLES
 from assets.study.tables import StudyTable
+from assets.study.themes.tables import AGREEMENT, PREVALENCE
+from assets.study.themes.tables import ALL_TABLES as THEME_TABLES
 from orchestration.failures import PermanentFailure
 
-NAMES = (*STUDY_NAMES, *network_pictures.NAMES)
+NAMES = (*STUDY_NAMES, *network_pictures.NAMES, *theme_pictures.NAMES)
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ACTIVITY = """
     repository_key VARCHAR, platform VARCHAR, repository_type VARCHAR, native_id VARCHAR,
@@ -148,7 +151,9 @@ def published(
         connection.execute(CLASSES)
         connection.execute("CREATE TABLE marts.mart_intensity_estimate (design VARCHAR)")
         rows = study_of(repositories) if study is None else study
-        none: dict[StudyTable, list[Row]] = {table: [] for table in NETWORK_TABLES}
+        none: dict[StudyTable, list[Row]] = {
+            table: [] for table in (*NETWORK_TABLES, *THEME_TABLES)
+        }
         marts_support.make_tables(connection, {sensitivity.TABLE: [], **none, **rows})
     actor_evaluation(warehouse, "paper", folder / "state")
     result = publish(
@@ -202,6 +207,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("full")
     path = published(folder, usual_repositories(), usual_coverage(), rows)
     network_marts_support.write_published(path, network_marts_support.study_rows())
+    theme_marts_support.write(path, theme_marts_support.study_rows())
     return path
 
 
@@ -428,6 +434,48 @@ def test_networks_stand_beside_what_would_be_chance(full: Path) -> None:
 
 def test_a_copy_without_networks_says_so(usual: Path) -> None:
     assert "No network has been measured." in words(page(usual))
+
+
+def test_themes_stand_beside_what_people_found(full: Path) -> None:
+    text = words(page(full))
+    assert "GitHub: 1,000 posts, without those of accounts on a list, or “bot” in the name" in text
+    assert "coded by the keyless coder; people verified 385 of them; 12 were too uncertain" in text
+    assert "Bug report GitHub · something does not work as it should 500 50 % 47 % to 53 %" in text
+    assert "48 % 46 % to 51 %" in text
+    assert "people among themselves" in text.lower()
+    assert "Krippendorff’s α 0.82 0.77 to 0.87 385" in text
+    assert "Nearly the same as another GitHub 200 12.5 %" in text
+    assert "Substantive GitHub 40 4 %" in text
+
+
+def test_a_copy_without_themes_says_so(usual: Path) -> None:
+    assert "No message has been coded." in words(page(usual))
+
+
+def test_themes_that_nobody_verified_say_what_to_do(full: Path, tmp_path: Path) -> None:
+    path = tmp_path / "marts.duckdb"
+    path.write_bytes(full.read_bytes())
+    rows = theme_marts_support.study_rows()
+    for row in rows[PREVALENCE]:
+        kinds = ("rogan_gladen", "prediction_powered", "verified")
+        row |= {f"{kind}_{what}": None for kind in kinds for what in ("share", "low", "high")}
+        row |= {"verified_count": 0, "reason": "nobody verified"}
+    rows[AGREEMENT] = []
+    theme_marts_support.write(path, rows)
+    text = words(rendered(path, has_pictures=True))
+    assert "Nobody has verified a sample yet" in text
+    assert "What limits the reading: nobody verified." in text
+
+
+def test_hostile_conditions_and_samples_are_text(full: Path, tmp_path: Path) -> None:
+    hostile = tmp_path / "marts.duckdb"
+    hostile.write_bytes(full.read_bytes())
+    for name in HOSTILE[:5]:
+        theme_marts_support.write(hostile, theme_marts_support.study_rows(name))
+        text = rendered(hostile, has_pictures=True)
+        seen = {tag for tag, _ in Page(text).elements}
+        assert seen <= {tag for tag, _ in Page(page(full)).elements}
+        assert html.escape(name) in text or name in words(text)
 
 
 def test_hostile_organisations_and_reasons_are_text(full: Path, tmp_path: Path) -> None:

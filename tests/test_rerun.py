@@ -18,6 +18,8 @@ from assets.study.networks.cells import NetworkCell, reference_cells
 from assets.study.networks.tables import SUMMARY as NETWORKS
 from assets.study.rerun import SOURCES, study_rerun
 from assets.study.tables import StudyTable, make_table, table_of
+from assets.study.themes.codebook import THEMES
+from assets.study.themes.tables import MESSAGE_QUALITY, PREVALENCE
 from orchestration.settings import StudySettings
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +116,9 @@ class World:
         self.connection.execute(
             f"CREATE TABLE seeds.published_claims AS FROM read_csv('{SEED}', types = {types})"
         )
-        for table in (SUMMARY, COMPARISON, CORRELATION, NETWORKS, CUT):
+        for table in (
+            SUMMARY, COMPARISON, CORRELATION, NETWORKS, CUT, PREVALENCE, MESSAGE_QUALITY,
+        ):  # fmt: skip
             make_table(self.connection, table)
         self.connection.execute("""
             CREATE TABLE marts.mart_coverage (platform VARCHAR, day DATE, event_count BIGINT);
@@ -164,6 +168,29 @@ class World:
         counts = [name for name, kind, _ in NETWORKS.columns if kind == "BIGINT NOT NULL"]
         row = {"platform": platform, "is_reference": True, **dict.fromkeys(counts, 5)}
         self.add(NETWORKS, **(row | cell.row() | values))
+
+    def themes(self, platform: str, shares: dict[str, float], **values: Any) -> None:
+        """A slice of 1,000 messages; corrected shares are 0.05 above those as coded."""
+        for theme in THEMES:
+            share = shares.get(theme, 0.0)
+            corrected = {
+                "prediction_powered_share": share + 0.05, "prediction_powered_low": share + 0.03,
+                "prediction_powered_high": share + 0.07,
+            }  # fmt: skip
+            self.add(PREVALENCE, **{
+                "platform": platform, "coder": "linear", "coder_version": "v",
+                "codebook_version": "1", "is_reference": True, "bot_policy": "paper",
+                "slice": "all", "slice_value": "all", "theme": theme, "message_count": 1_000,
+                "primary_count": round(1_000 * share), "abstained_count": 0,
+                "distinct_share": share, "applies_share": share, "uncorrected_share": share,
+                "verified_count": 400, **corrected, **values,
+            })  # fmt: skip
+
+    def messages(self, platform: str, kind: str, count: int, **values: Any) -> None:
+        self.add(MESSAGE_QUALITY, **{
+            "platform": platform, "slice": "all", "slice_value": "all", "kind": kind,
+            "condition": "c", "commit_count": count, "share": 0.5, "repository_count": 1, **values,
+        })  # fmt: skip
 
     def histories(self, known: int, unknown: int) -> None:
         """Models of the cut of which the Hub tells the acts, and of which it does not."""
@@ -487,3 +514,67 @@ def test_a_network_that_was_not_measured_says_why(world: World) -> None:
     assert (row["verdict"], row["reason"]) == ("not_measurable", "GitHub: no act")
     both = world.row("repository_network_commits_connected_rate_lower_on_github", **OURS)
     assert both["verdict"] == "not_measurable"
+
+
+# --- themes and messages --------------------------------------------------------------------------
+
+
+def test_a_theme_is_judged_by_its_corrected_share(world: World) -> None:
+    world.themes("github", {"bug_report": 0.39, "suggestion": 0.3})
+    planted = {"github": {"themes": {"stock": {"bug_report": 0.44}}}}
+    row = world.row("theme_bug_report_github", planted=planted)
+    assert outcome(row) == ("reproduced", *(pytest.approx(end) for end in (0.44, 0.42, 0.46)))
+    assert (row["known_share"], row["planted_value"]) == (0.4, 0.44)
+    assert (row["sensitivity_low"], row["sensitivity_high"]) == (0.39, pytest.approx(0.44))
+    assert row["design"] == "linear coder, all repositories, bots left out: paper"
+    assert outcome(world.row("theme_suggestion_github"))[0] == "differs"
+    hub = world.row("theme_usage_problem_huggingface")
+    assert hub["verdict"] == "not_measurable"
+    assert "no opening post" in hub["reason"]
+
+
+def test_the_papers_subset_is_preferred_and_other_coders_are_not_ours(world: World) -> None:
+    world.themes("github", {"bug_report": 0.1})
+    world.themes("github", {"bug_report": 0.38}, slice="repository_class", slice_value="top_cut")
+    world.themes("github", {"bug_report": 0.9}, coder="llm", is_reference=False)
+    row = world.row("theme_bug_report_github")
+    assert outcome(row)[:2] == ("reproduced", 0.43)
+    assert row["sensitivity_high"] == pytest.approx(0.95)
+    assert "top repositories" in row["design"]
+
+
+def test_what_nobody_verified_is_not_judged(world: World) -> None:
+    nothing = dict.fromkeys(
+        (f"prediction_powered_{what}" for what in ("share", "low", "high")), None
+    )
+    world.themes("github", {"bug_report": 0.427, "suggestion": 0.2}, verified_count=0, **nothing)
+    for claim, value in (("theme_bug_report_github", 0.427),
+                         ("theme_bug_report_github_prevails", 0.227)):  # fmt: skip
+        row = world.row(claim)
+        assert row["verdict"] == "not_measurable"
+        assert row["our_value"] == pytest.approx(value)
+        assert "no people have verified" in row["reason"]
+
+
+def test_a_theme_prevails_where_no_other_can_be_more_frequent(world: World) -> None:
+    world.themes("github", {"bug_report": 0.5, "suggestion": 0.2})
+    row = world.row("theme_bug_report_github_prevails")
+    assert row["verdict"] == "reproduced"
+    assert row["our_value"] == pytest.approx(0.3)
+    assert (row["our_value_low"], row["our_value_high"]) == (
+        pytest.approx(0.53 - 0.27), pytest.approx(0.57 - 0.23)
+    )  # fmt: skip
+    world.themes("huggingface", {"usage_problem": 0.3, "others": 0.29})
+    assert world.row("theme_usage_problem_huggingface_prevails")["verdict"] == "not_measurable"
+
+
+def test_substantive_messages_are_a_share_of_all(world: World) -> None:
+    world.messages("github", "substantive", 35)
+    world.messages("github", "template", 465)
+    world.messages("github", "trivial", 500)
+    planted = {"github": {"messages": {"stock": {"substantive": 0.034}}}}
+    row = world.row("substantive_messages_github", planted=planted)
+    assert outcome(row) == ("reproduced", 0.035, None, None)
+    assert row["planted_value"] == 0.034
+    hub = world.row("substantive_messages_huggingface")
+    assert "no commit's message" in hub["reason"]

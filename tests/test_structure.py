@@ -25,6 +25,9 @@ LAYERS = [
         "orchestration.terminal", "orchestration.compare_cli", "orchestration.networks_options",
         "orchestration.communities_cli",
         "orchestration.networks_export_cli", "orchestration.networks_cli",
+        "orchestration.themes_classify_cli", "orchestration.themes_codes_cli",
+        "orchestration.themes_label_cli", "orchestration.themes_llm_cli",
+        "orchestration.themes_verification_cli", "orchestration.themes_cli",
         "orchestration.cli",
     ],
 ]  # fmt: skip

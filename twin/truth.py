@@ -48,10 +48,31 @@ _OF_PEOPLE = {
     ("github", "discussions", "flow"): ("people_issue_flow", "repositories where event_flow > 0"),
     ("github", "stars", "flow"): ("people_star_flow", "repositories where event_flow > 0"),
 }
+TABLES = (
+    "repositories", "github_stocks", "hub_models", "flow_threads", "hub_threads", "message_shares",
+    "hub_messages",
+)  # fmt: skip
+# The twin's themes by the names that a codebook after the study has.
+THEMES = {
+    "bug": "bug_report", "suggestion": "suggestion", "usage": "usage_problem",
+    "performance": "performance_evaluation", "other": "others",
+}  # fmt: skip
+# Threads whose opening posts have a theme: of GitHub those of the written days, by people.
+_THREADS = {
+    "github": "flow_threads where not is_pull_request and not is_machine",
+    "huggingface": "hub_threads where not is_pull_request and theme is not null",
+}
+_MESSAGES = {
+    "github": "select avg(substantive_share) from message_shares where platform = 'github'",
+    "huggingface": "select sum(commit_count) filter (kind = 'substantive') / sum(commit_count)"
+    " from hub_messages",
+}
 
 
 def planted_reference(world: Path) -> Reference:
     """Mean, median and maximum per platform, feature and basis of a world's truth.
+
+    The features `themes` and `messages` have the shares of themes and of substantive messages.
 
     Args:
         world: the folder that `write_world` wrote.
@@ -60,7 +81,7 @@ def planted_reference(world: Path) -> Reference:
 
     reference: Reference = {}
     with duckdb.connect() as connection:
-        for name in ("repositories", "github_stocks", "hub_models"):
+        for name in TABLES:
             file = str(world / "truth" / f"{name}.parquet").replace("'", "''")
             connection.execute(f"create view {name} as select * from read_parquet('{file}')")
         for prefix, features in (("", _FEATURES), ("people_", _FEATURES | _OF_PEOPLE)):
@@ -70,7 +91,18 @@ def planted_reference(world: Path) -> Reference:
                 known.setdefault(basis, {}).update(
                     {f"{prefix}{name}": value for name, value in values.items()}
                 )
+        for platform, told in reference.items():
+            told["themes"] = {"stock": _themes(connection, _THREADS[platform])}
+            (share,) = connection.execute(_MESSAGES[platform]).fetchall()[0]
+            told["messages"] = {"stock": {} if share is None else {"substantive": float(share)}}
     return reference
+
+
+def _themes(connection: "duckdb.DuckDBPyConnection", threads: str) -> Values:
+    found = connection.execute(
+        f"select theme, count(*) / sum(count(*)) over () from {threads} group by theme"
+    ).fetchall()
+    return {THEMES[theme]: float(share) for theme, share in found}
 
 
 def _values(connection: "duckdb.DuckDBPyConnection", column: str, rows: str) -> Values:

@@ -17,7 +17,7 @@ import re
 import secrets
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -512,7 +512,9 @@ class Model:
                 f"{path} cannot be written: {error.strerror or error}.", "Choose another --model."
             ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            # Where the folder is none, that is the failure to tell, and there is nothing to remove.
+            with suppress(OSError):
+                temporary.unlink()
 
     @classmethod
     def load(cls, path: Path) -> "Model":

@@ -7,7 +7,7 @@ how it is drawn (`plots`).
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from assets.publish import network_pictures, plots, words
+from assets.publish import network_pictures, plots, theme_pictures, words
 from assets.publish.parts.intensity import spread
 from assets.publish.parts.rerun import COUNTED
 from assets.publish.plots_style import Picture, save, svg_of
@@ -50,7 +50,8 @@ def render_plots(
 def write_pictures(drawn: Sequence[Picture], svgs: Mapping[str, str], folder: Path) -> list[Path]:
     """Write pictures that are drawn, and remove those of an earlier day that are no longer."""
     paths = [path for p in drawn for path in save(p.figure, folder, p.name, svgs[p.name])]
-    for name in {*NAMES, *network_pictures.NAMES} - {picture.name for picture in drawn}:
+    known = {*NAMES, *network_pictures.NAMES, *theme_pictures.NAMES}
+    for name in known - {picture.name for picture in drawn}:
         for ending in ("svg", "png"):
             (folder / f"{name}.{ending}").unlink(missing_ok=True)
     return paths
@@ -65,6 +66,7 @@ def pictures(published: Published) -> list[Picture]:
         *_correlations(published),
         *_survival(published),
         *network_pictures.network_pictures(published),
+        *theme_pictures.theme_pictures(published),
     ]
 
 

@@ -31,6 +31,7 @@ from assets.publish.parts.intensity import (
 )
 from assets.publish.parts.networks import networks
 from assets.publish.parts.rerun import rerun
+from assets.publish.parts.themes import themes
 from assets.publish.published import Bases, Published, Row, open_published, shown_bases
 from assets.publish.writing import write_whole
 from assets.study.features import FEATURES, PLATFORM_NAMES, PLATFORMS, STUDIED
@@ -145,6 +146,7 @@ def _context(published: Published, paper_reference: bool, planted: Reference | N
         "spread": spread(summary, bases),
         "comparison": compared(comparison),
         "networks": networks(published, paper_reference),
+        "themes": themes(published, paper_reference),
         "rerun": rerun(published.newest("mart_study_rerun")),
         "policies": policies(published, bases, planted or {}),
         "policy_labels": [words.POLICY_LABELS[policy] for policy in POLICIES],

@@ -139,7 +139,7 @@ def _samples() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="study_samples",
         specs=[
-            _spec(key, table, [INTERACTIONS if key == keys.STAR_SUSPECT else ACTIVITY])
+            spec_of(key, table, [INTERACTIONS if key == keys.STAR_SUSPECT else ACTIVITY])
             for key, table in SAMPLED.items()
         ],
         pool=keys.WAREHOUSE_POOL,
@@ -153,18 +153,18 @@ def _samples() -> dg.AssetsDefinition:
                 cut = cuts.top_cuts(connection, "marts.mart_repository_activity", study)
                 suspects = stars.star_suspects(connection, "core.fct_interaction", study.name)
             shared = cuts.overlaps(cut, study.sample.top_n)
-            kept = ((cuts.CUT, cut), (cuts.OVERLAP, shared), (stars.SUSPECT, suspects))
+            made = ((cuts.CUT, cut), (cuts.OVERLAP, shared), (stars.SUSPECT, suspects))
             replace_study(
-                warehouse, study.name, [(table, table_of(table, rows)) for table, rows in kept]
+                warehouse, study.name, [(table, table_of(table, rows)) for table, rows in made]
             )
         state = "unchanged" if drawn.is_unchanged else "drawn anew"
         flagged = sum(row["is_star_suspect"] for row in suspects)
-        yield _kept(keys.SAMPLE_STRATUM, study.name, drawn.strata, state=state)
-        yield _kept(keys.SAMPLE_CUT_OFF, study.name, drawn.cut_offs, state=state)
-        yield _kept(keys.SAMPLE_MEMBER, study.name, (), drawn.member_count, state=state)
-        yield _kept(keys.TOP_CUT, study.name, cut)
-        yield _kept(keys.TOP_CUT_OVERLAP, study.name, shared)
-        yield _kept(keys.STAR_SUSPECT, study.name, suspects, suspect=flagged)
+        yield kept(keys.SAMPLE_STRATUM, study.name, drawn.strata, state=state)
+        yield kept(keys.SAMPLE_CUT_OFF, study.name, drawn.cut_offs, state=state)
+        yield kept(keys.SAMPLE_MEMBER, study.name, (), drawn.member_count, state=state)
+        yield kept(keys.TOP_CUT, study.name, cut)
+        yield kept(keys.TOP_CUT_OVERLAP, study.name, shared)
+        yield kept(keys.STAR_SUSPECT, study.name, suspects, suspect=flagged)
 
     return study_samples
 
@@ -182,7 +182,7 @@ def _estimates() -> dg.AssetsDefinition:
         with told_to_dagster(), installation.warehouse() as warehouse:
             rows = intensity.estimate_intensity(warehouse, study)
         measured = [row for row in rows if row["status"] == "measured"]
-        return _kept(
+        return kept(
             keys.INTENSITY_ESTIMATE,
             study.name,
             measured,
@@ -200,7 +200,7 @@ def _grid() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="study_grid",
         specs=[
-            _spec(
+            spec_of(
                 key,
                 table,
                 [INTENSITY, ACTIVITY, keys.SAMPLE_MEMBER, keys.TOP_CUT],
@@ -217,7 +217,7 @@ def _grid() -> dg.AssetsDefinition:
             made = grid.compute_grid(warehouse, study)
         for key, table in OF_GRID.items():
             taken = sum(1 for name, _ in made.taken_over if name == table.name)
-            yield _kept(
+            yield kept(
                 key,
                 study.name,
                 made.rows[table.name],
@@ -235,7 +235,7 @@ def _networks() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="study_networks",
         specs=[
-            _spec(
+            spec_of(
                 key,
                 table,
                 [DAILY_ACTS, ACTORS, LINEAGE, AFFILIATIONS, ACTIVITY, keys.TOP_CUT],
@@ -251,7 +251,7 @@ def _networks() -> dg.AssetsDefinition:
         with told_to_dagster(), installation.warehouse() as warehouse:
             made = networks.compute_networks(warehouse, study)
         for key, table in OF_NETWORKS.items():
-            yield _kept(
+            yield kept(
                 key,
                 study.name,
                 made.rows[table.name],
@@ -295,7 +295,7 @@ def _survival() -> dg.AssetsDefinition:
                     seed=study.seed,
                 ),
             )
-        return _kept(keys.SURVIVAL, study.name, rows)
+        return kept(keys.SURVIVAL, study.name, rows)
 
     made: dg.AssetsDefinition = mart_activity_survival
     return made
@@ -304,7 +304,13 @@ def _survival() -> dg.AssetsDefinition:
 def _rerun() -> dg.AssetsDefinition:
     @dg.asset(
         key=keys.RERUN,
-        deps=[*OF_GRID, keys.NETWORK_SUMMARY, CLAIMS],
+        deps=[
+            *OF_GRID,
+            keys.NETWORK_SUMMARY,
+            keys.THEME_PREVALENCE,
+            keys.MESSAGE_QUALITY,
+            CLAIMS,
+        ],
         kinds={"python", "duckdb"},
         description=RERUN,
         **_shared(marts.RERUN, {}),
@@ -328,7 +334,7 @@ def _rerun() -> dg.AssetsDefinition:
             )
         verdicts = Counter(row["verdict"] for row in rows)
         told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
-        return _kept(keys.RERUN, settings.study.name, rows, coverage=told)
+        return kept(keys.RERUN, settings.study.name, rows, coverage=told)
 
     made: dg.AssetsDefinition = mart_study_rerun
     return made
@@ -348,13 +354,13 @@ def _of_newest_day(
     return rows
 
 
-def _spec(
+def spec_of(
     key: dg.AssetKey,
     table: StudyTable,
     deps: Sequence[dg.AssetKey],
     origins: Origins | None = None,
 ) -> dg.AssetSpec:
-    """A table that is made together with others."""
+    """The specification of a table that is made together with others."""
     return dg.AssetSpec(
         key,
         deps=deps,
@@ -372,13 +378,14 @@ def _spec(
     )
 
 
-def _kept(
+def kept(
     key: dg.AssetKey,
     study: str,
     rows: Sequence[Mapping[str, Any]],
     row_count: int | None = None,
     **told: int | str,
 ) -> dg.MaterializeResult[None]:
+    """What the UI shows of a table that was made: rows, a preview, and what is told."""
     return dg.MaterializeResult(
         asset_key=key,
         metadata={

@@ -20,6 +20,7 @@ from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
 from assets.study.networks.cells import NetworkCell
 from assets.study.networks.tables import SUMMARY as NETWORKS
 from assets.study.statistics.concentration import top_share
+from assets.study.themes.tables import MESSAGE_QUALITY, PREVALENCE
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +39,8 @@ OF_NETWORK = {
     "average_degree_connected": "average_degree_connected", "maximum_degree": "maximum_degree",
 }  # fmt: skip
 INTERACTION = {"commits": "commit", "discussions": "discussion"}
+# Of the repositories that the paper's themes and messages are of where they are known apart.
+SLICES = (("repository_class", "top_cut"), ("all", "all"))
 # A developer network of fewer days, or of fewer repositories' histories, is another network.
 LEAST_DAYS = 365
 LEAST_KNOWN = 0.9
@@ -86,6 +89,8 @@ class _Grid:
     correlation: list[Row]
     networks: list[Row]
     network_cells: Sequence[NetworkCell]
+    themes: list[Row]
+    messages: list[Row]
 
     def of_cell(self, rows: Iterable[Row], **which: Any) -> Row | None:
         """The row of the reference cell with these values in its columns."""
@@ -145,7 +150,8 @@ def study_rerun(
     grid = _Grid(
         connection, study, reference or Cell(), planted or {}, days,
         figures(SUMMARY.name), figures(COMPARISON.name), figures(CORRELATION.name),
-        figures(NETWORKS.name), network_cells,
+        figures(NETWORKS.name), network_cells, figures(PREVALENCE.name),
+        figures(MESSAGE_QUALITY.name),
     )  # fmt: skip
     claims = connection.sql(f"SELECT * FROM {CLAIMS} ORDER BY rowid").to_arrow_table().to_pylist()
     return [{**names, **_row(claim, _ours(grid, claim))} for claim in claims]
@@ -435,6 +441,101 @@ def _history(
     return told if share < LEAST_KNOWN else None, share
 
 
+def _from_themes(grid: _Grid, claim: Row) -> _Ours:
+    """A theme's share among opening posts, or how far it is ahead of the next."""
+    platform, statistic = claim["platform"], claim["statistic"]
+    theme, _, what = statistic.rpartition("_")
+    rows = _sliced([row for row in grid.themes if row["is_reference"]], platform)
+    own = next((row for row in rows if row["theme"] == theme), None)
+    if own is None:
+        return _Ours(obstacle=f"{PLATFORM_NAMES[platform]}: no opening post has been coded")
+    planted = _planted_share(grid, platform, "themes", theme)
+    others = _theme_values(grid, platform, theme)
+    if what == "lead":
+        return _theme_lead(rows, own)
+    is_corrected = own["prediction_powered_share"] is not None
+    kind = "prediction_powered" if is_corrected else "uncorrected"
+    return _Ours(
+        value=own[f"{kind}_share"],
+        low=own["prediction_powered_low"],
+        high=own["prediction_powered_high"],
+        known_share=own["verified_count"] / own["message_count"],
+        planted=planted,
+        others=others,
+        design=_theme_design(own),
+        obstacle=None if is_corrected else "no people have verified how often the coder errs",
+        notes=_notes(own),
+    )
+
+
+def _theme_lead(rows: Sequence[Row], own: Row) -> _Ours:
+    """The theme's share less the largest other; the ends of both intervals taken together."""
+    rest = [row for row in rows if row["theme"] != own["theme"]]
+    column = "prediction_powered"
+    if own[f"{column}_share"] is None:
+        value = own["uncorrected_share"] - max(row["uncorrected_share"] for row in rest)
+        obstacle = "no people have verified how often the coder errs"
+        return _Ours(value=value, design=_theme_design(own), obstacle=obstacle)
+    low, high = own[f"{column}_low"], own[f"{column}_high"]
+    ends = None
+    if low is not None and all(row[f"{column}_low"] is not None for row in rest):
+        ends = (low - max(row[f"{column}_high"] for row in rest),
+                high - max(row[f"{column}_low"] for row in rest))  # fmt: skip
+    return _Ours(
+        value=own[f"{column}_share"] - max(row[f"{column}_share"] for row in rest),
+        low=ends[0] if ends else None,
+        high=ends[1] if ends else None,
+        known_share=own["verified_count"] / own["message_count"],
+        design=_theme_design(own),
+        notes=_notes(own),
+    )
+
+
+def _theme_values(grid: _Grid, platform: str, theme: str) -> tuple[float, ...]:
+    """The same share by every coder and estimate, of the subset and of all."""
+    rows = [row for row in grid.themes if row["platform"] == platform and row["theme"] == theme
+            and (row["slice"], row["slice_value"]) in SLICES]  # fmt: skip
+    kinds = ("uncorrected", "rogan_gladen", "prediction_powered", "verified")
+    return tuple(value for kind in kinds for value in _values(rows, f"{kind}_share"))
+
+
+def _theme_design(row: Row) -> str:
+    which = "top repositories" if row["slice"] == "repository_class" else "all repositories"
+    return f"{row['coder']} coder, {which}, bots left out: {row['bot_policy']}"
+
+
+def _from_messages(grid: _Grid, claim: Row) -> _Ours:
+    """Share of commits whose message says something."""
+    platform = claim["platform"]
+    rows = _sliced(grid.messages, platform)
+    count = sum(row["commit_count"] for row in rows)
+    if not count:
+        return _Ours(obstacle=f"{PLATFORM_NAMES[platform]}: no commit's message was read")
+    told = sum(row["commit_count"] for row in rows if row["kind"] == "substantive")
+    is_top = rows[0]["slice"] == "repository_class"
+    return _Ours(
+        value=told / count,
+        planted=_planted_share(grid, platform, "messages", "substantive"),
+        design="top repositories" if is_top else "all repositories whose commits were read",
+        notes=(f"of {count:,} commits, by our rule; the paper's is not stated",),
+    )
+
+
+def _sliced(rows: Sequence[Row], platform: str) -> list[Row]:
+    """Rows of the paper's subset where it is known apart, else of all."""
+    for slice_, value in SLICES:
+        which = {"platform": platform, "slice": slice_, "slice_value": value}
+        found = [row for row in rows if _agrees(row, which)]
+        if found:
+            return found
+    return []
+
+
+def _planted_share(grid: _Grid, platform: str, feature: str, name: str) -> float | None:
+    found = grid.planted.get(platform, {}).get(feature, {}).get("stock", {}).get(name)
+    return None if found is None else float(found)
+
+
 SOURCES: Mapping[str, Callable[[_Grid, Row], _Ours]] = {
     SUMMARY.name: _from_summary,
     COMPARISON.name: _from_comparison,
@@ -442,6 +543,8 @@ SOURCES: Mapping[str, Callable[[_Grid, Row], _Ours]] = {
     ACTORS: _from_actors,
     ACTIVITY: _from_activity,
     NETWORKS.name: _from_networks,
+    PREVALENCE.name: _from_themes,
+    MESSAGE_QUALITY.name: _from_messages,
 }
 
 
