@@ -141,6 +141,20 @@ def sample(
     out.print(f"Next: osmoscope themes label {name} --coder NAME, by two people.")
 
 
+@codes.command("list")
+def codes_list(
+    target: Annotated[Path, typer.Option("--out", help="Parquet file for codes export.")],
+) -> None:
+    """Write the codes that the language model proposed for the warehouse's posts."""
+    from assets.study.themes.fieldwork import open_codes
+    from orchestration.resources import warehouse_lock
+
+    settings = Settings.load()
+    with warehouse_lock(settings), working("reading codes"):
+        count = open_codes(settings.warehouse_path, target)
+    out.print(f"{count:,} posts with a code in {target}")
+
+
 def _print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n")
 

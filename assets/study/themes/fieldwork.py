@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from assets.study.tables import open_warehouse
 from assets.study.themes import corpus
 from assets.study.themes.frame import coded_messages, frame_messages
+from assets.study.themes.tables import CODED
 from assets.study.themes.verification import (
     SAMPLE_FILE,
     VerificationSample,
@@ -92,6 +93,41 @@ def draw_from_warehouse(
         drawn = _with_texts(connection, drawn)
     write_sample(folder, drawn)
     return drawn
+
+
+def open_codes(warehouse_path: Path, target: Path) -> int:
+    """Write the codes that a coder proposed in words, for people to group (`open_codes`).
+
+    Args:
+        target: a Parquet file: message_key, platform, code.
+
+    Returns:
+        How many posts have one.
+
+    Raises:
+        PermanentFailure: no post has one, or the file cannot be written.
+        TransientFailure: another process has the warehouse open.
+    """
+    import io
+
+    import pyarrow.parquet as pq
+
+    from assets.publish.writing import write_whole
+
+    with open_warehouse(warehouse_path, read_only=True) as connection:
+        rows = connection.sql(
+            f"SELECT message_key, split_part(message_key, ':', 1) AS platform, open_code AS code"
+            f" FROM {CODED.name} WHERE open_code IS NOT NULL ORDER BY message_key"
+        ).to_arrow_table()
+    if not rows.num_rows:
+        raise PermanentFailure(
+            "No post has a code in words.",
+            "Only a language model proposes them: set study.themes.coders and study.themes.llm.",
+        )
+    content = io.BytesIO()
+    pq.write_table(rows, content)
+    write_whole(target, content.getvalue())
+    return int(rows.num_rows)
 
 
 def blank_texts(warehouse_path: Path, folder: Path) -> int:
