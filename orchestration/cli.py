@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import date, datetime
@@ -54,6 +54,8 @@ from orchestration.themes_cli import app as themes_app
 from orchestration.twin_cli import app as twin_app
 
 if TYPE_CHECKING:
+    from dagster import AssetKey
+
     from orchestration.demo import Demo
     from orchestration.lake import Entry, Lake
     from orchestration.runs import Outcome
@@ -161,20 +163,24 @@ def demo(
         first, last = demonstration.DAYS
         for begin, end in [(first, last)] if nights == 1 else [(first, first), (last, last)]:
             out.print(f"The night after {end}")
-            _night(made, begin, end)
+            _night(made, begin, end, is_last=end == last)
         _verification(made, last)
     out.print(f"\nIt took {time.monotonic() - started:.0f} s, from nothing to the report.")
     _print_where(made)
 
 
-def _night(made: "Demo", first: date, last: date) -> None:
-    """One night of the demonstration, about some days; ends the command where it fails."""
+def _night(made: "Demo", first: date, last: date, is_last: bool) -> None:
+    """One night of the demonstration, about some days; ends the command where it fails.
+
+    The last one is published when its themes are verified, not before as well.
+    """
     from orchestration import keys
 
     started = time.monotonic()
     with _spinner("the day passes"):
         made.until(last)
-    outcome = _run(made.settings, keys.NIGHTLY_JOB, first, last)
+    later = (keys.PUBLISHED, keys.REPORT) if is_last else ()
+    outcome = _run(made.settings, keys.NIGHTLY_JOB, first, last, later)
     _print_outcome(outcome, time.monotonic() - started)
     if not outcome.is_success:
         raise typer.Exit(_exit_code(outcome))
@@ -458,7 +464,9 @@ def _day(settings: Settings, day: date) -> date:
     return day
 
 
-def _run(settings: Settings, job: str, first: date, last: date) -> "Outcome":
+def _run(
+    settings: Settings, job: str, first: date, last: date, without: "Collection[AssetKey]" = ()
+) -> "Outcome":
     """Run a job with a progress bar on the terminal."""
     with _progress() as progress:
         task = progress.add_task("starting", total=None)
@@ -469,7 +477,7 @@ def _run(settings: Settings, job: str, first: date, last: date) -> "Outcome":
             total = tick.total or None
             progress.update(task, description=escape(text)[:90], completed=tick.done, total=total)
 
-        return run_job(settings, job, first, last, show)
+        return run_job(settings, job, first, last, show, without)
 
 
 @contextmanager

@@ -62,6 +62,13 @@ member_limit = 100
 endpoint = "{hub}"
 history_limit = 100000
 
+[study.networks]
+# Of a small world a few runs tell as much.
+community_runs = 25
+
+[study.themes]
+training_limit = 1000
+
 [publish]
 planted = "planted.json"
 """

@@ -5,7 +5,7 @@ Does not belong here: what a job consists of (jobs) and how an outcome is printe
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
@@ -108,10 +108,14 @@ def run_job(
     first: date,
     last: date,
     listener: Listener | None = None,
+    without: Collection[dg.AssetKey] = (),
 ) -> Outcome:
     """Run a job for a range of days (both included) in this process.
 
     A job of assets without partitions is run as it is, whatever the days.
+
+    Args:
+        without: assets of the job that are left for a later run, with their checks.
 
     Returns:
         What was made and what failed; a failing step raises nothing here.
@@ -123,10 +127,11 @@ def run_job(
         ASSET_PARTITION_RANGE_START_TAG: first.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: last.isoformat(),
     }
+    made = set(job.asset_layer.executable_asset_keys)
     is_partitioned = job.partitioned_config is not None or job.partitions_def is not None
     one_day = first == last
     with instance_of(settings) as instance:
-        follower = _Follower(outcome, listener, len(set(job.asset_layer.executable_asset_keys)))
+        follower = _Follower(outcome, listener, len(made - set(without)))
         instance.add_event_listener(run_id, follower)
         # dbt's own lines would come between ours; they are in its log, under state/dbt.
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
@@ -137,6 +142,7 @@ def run_job(
                 raise_on_error=False,
                 partition_key=first.isoformat() if one_day and is_partitioned else None,
                 tags={} if one_day or not is_partitioned else tags,
+                asset_selection=sorted(made - set(without)) if without else None,
             )
     outcome.is_success = result.success
     return outcome
