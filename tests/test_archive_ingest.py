@@ -549,6 +549,27 @@ def test_damage_never_costs_a_good_line(
     assert {row["line"] for row in kept} <= present
 
 
+@pytest.mark.parametrize("explained", [0, 1000])
+def test_a_line_that_the_reason_cuts_within_a_character_is_bad_like_any(
+    damaged_work: Ingester, explained: int
+) -> None:
+    work, good = damaged_work, lines(range(100, 110))
+    told = [[None, None], {"id": None, "login": False, "action": "\u0800"}]
+    bad = [
+        json.dumps({**event(500), "actor": told}).encode(),
+        json.dumps({**event(500), "payload": [[None, None], {"size": "00000", "id": None,
+                                                             "login": "\u0800"}]}).encode(),
+    ]  # fmt: skip
+    path = work.lake.root.parent / "2024-05-06-1.json"
+    path.write_bytes(text(good) + b"\n".join(bad) + b"\n")
+    shutil.rmtree(work.lake.root / "quarantine", ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landing, "MOST_EXPLAINED", explained)
+        entry = work.file(path)
+    assert (entry["event_count"], entry["malformed_count"]) == (10, 2)
+    assert [row["line"] for row in quarantined(work.lake)] == [11, 12]
+
+
 def _is_content(row: bytes) -> bool:
     return bool(row.removeprefix(b"\xef\xbb\xbf").strip())
 

@@ -290,7 +290,7 @@ class Ingester:
                 ) from error
             if os.strerror(errno.ENOSPC) in str(error):
                 raise disk_is_full(self.lake.root) from error
-            raise Unreadable("refused", landing.told(error)) from error
+            raise Unreadable("refused", landing.told(str(error))) from error
 
     def _land(self, path: Path, parquet: Path) -> tuple[LineSummary, landing.Landed]:
         worker = self._worker()

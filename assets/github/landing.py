@@ -40,6 +40,9 @@ MOST_BAD = 50_000
 MOST_EXPLAINED = 1000
 # Tries of the declared read on lines of one file, about a minute of them.
 MOST_TRIES = 10_000
+# What DuckDB says of a line that does not fit. Its message shows a part of the line and may cut a
+# character in two: then it comes as an error of decoding that message, which holds its bytes.
+REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException)
 # Payload keys are looked for in the first lines only: a drift changes a type's every event.
 DRIFT_LINES = 1000
 KEPT_BYTES = 64 * 1024
@@ -210,7 +213,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, source: str, parquet: Path) -> 
             f"copy ({SQL.format(source=source)}) to {literal(parquet)} "
             "(format parquet, compression zstd, compression_level 1)",
         )
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
+    except (*REFUSALS, UnicodeDecodeError):
         return None
     row = connection.execute(
         f"""
@@ -409,8 +412,10 @@ class _Sieve:
                 f"select count(*), count(*) filter ({_UNUSABLE}), max(hash(line)) "
                 f"from {read} as line"
             ).fetchone()
-        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-            return told(error)
+        except REFUSALS as error:
+            return told(str(error))
+        except UnicodeDecodeError as error:
+            return told(error.object.decode("utf-8", "replace"))
         assert row is not None
         if row[0] != len(batch):
             return "not exactly one JSON object on the line"
@@ -424,9 +429,9 @@ def _bad_line(line: _Numbered, reason: str, kept: int = KEPT_BYTES_UNEXPLAINED) 
     return BadLine(line[0], reason, len(body), hashlib.sha256(body).hexdigest(), body[:kept])
 
 
-def told(error: duckdb.Error) -> str:
+def told(message: str) -> str:
     """The first line of DuckDB's message, without its class and the name of our scratch file."""
-    first = (str(error).splitlines() or [""])[0].removeprefix("Invalid Input Error: ")
+    first = (message.splitlines() or [""])[0].removeprefix("Invalid Input Error: ")
     return " ".join(_POSITION.sub("", first).split())[:300]
 
 

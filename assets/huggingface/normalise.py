@@ -438,7 +438,8 @@ def _land(
         return lines, []
     except (duckdb.OutOfMemoryException, duckdb.IOException):
         raise
-    except duckdb.Error as error:
+    # A message that cuts a character of the line in two cannot be decoded.
+    except (duckdb.Error, UnicodeDecodeError) as error:
         if len(lines) <= 1:
             reason = f"cannot be read ({_short(str(error))})"
             return [], [bad_line(number, line, reason) for number, line in lines]
