@@ -24,7 +24,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -51,6 +51,9 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Bytes that were not loaded may hold what the lake never keeps.
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+FILE = 0o644
+# Begins the names of files that are being written; who is killed leaves one.
+UNFINISHED = ".unfinished-"
 
 Entry = dict[str, Any]
 
@@ -71,16 +74,52 @@ def safe_name(name: str) -> str:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write text under a temporary name, flush it to disk and rename it to `path`."""
+    write_whole(path, text.encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write bytes so that readers see the old file or the new one; its folder is made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with _unfinished(path, FILE) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def writing(path: Path, remedy: str, mode: int = FILE) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place when the block ends well.
+
+    Its folder is made if needed.
+
+    Args:
+        remedy: what to do where the folder cannot be written.
+        mode: of the file from its beginning.
+
+    Raises:
+        PermanentFailure: there is no space, or the folder cannot be written; `path` is as it was.
+    """
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with told_when_full(path.parent), _unfinished(path, mode) as temporary:
+            yield temporary
+    except OSError as error:
+        raise PermanentFailure(
+            f"{path} cannot be written: {error.strerror or error}.", remedy
+        ) from error
+
+
+@contextmanager
+def _unfinished(path: Path, mode: int) -> Iterator[Path]:
+    temporary = path.with_name(f"{UNFINISHED}{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        yield temporary
+        with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder is none, that is the failure to tell, and there is nothing to remove.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def disk_is_full(folder: Path) -> PermanentFailure:

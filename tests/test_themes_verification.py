@@ -302,7 +302,7 @@ def test_a_kill_between_files_leaves_a_sample(
     sample, _ = written(tmp_path)
     frame, _ = frame_of(2500)
     other = draw_sample(frame, "first", codings=codings_of(frame), older=sample)
-    write, left = verification._write, [survives]
+    write, left = verification.write_whole, [survives]
 
     def killed(path: Path, content: bytes) -> None:
         if left[0] == 0:
@@ -310,7 +310,7 @@ def test_a_kill_between_files_leaves_a_sample(
         left[0] -= 1
         write(path, content)
 
-    monkeypatch.setattr(verification, "_write", killed)
+    monkeypatch.setattr(verification, "write_whole", killed)
     with pytest.raises(KeyboardInterrupt):
         write_sample(tmp_path, other)
     monkeypatch.undo()

@@ -12,12 +12,10 @@ among the thresholds with the precision that is asked for. An account without kn
 judged by its name, with weights and a threshold of its own.
 """
 
-import os
 import re
-import secrets
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -32,7 +30,7 @@ from assets.actors.lists import known_accounts
 from assets.actors.names import APP_SUFFIX, evidence_of
 from assets.actors.vocabulary import digest
 from orchestration.failures import PermanentFailure
-from orchestration.lake import told_when_full
+from orchestration.lake import PRIVATE_FILE, writing
 
 Numbers = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -496,25 +494,9 @@ class Model:
         """
         import skops.io
 
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with told_when_full(path.parent):
-                content = skops.io.dumps(self._state, compression=zipfile.ZIP_DEFLATED)
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                temporary.replace(path)
-        except OSError as error:
-            raise PermanentFailure(
-                f"{path} cannot be written: {error.strerror or error}.", "Choose another --model."
-            ) from error
-        finally:
-            # Where the folder is none, that is the failure to tell, and there is nothing to remove.
-            with suppress(OSError):
-                temporary.unlink()
+        content = skops.io.dumps(self._state, compression=zipfile.ZIP_DEFLATED)
+        with writing(path, "Choose another --model.", PRIVATE_FILE) as temporary:
+            temporary.write_bytes(content)
 
     @classmethod
     def load(cls, path: Path) -> "Model":

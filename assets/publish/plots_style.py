@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from assets.publish.words import one_line
-from assets.publish.writing import write_whole
+from orchestration.lake import write_whole
 
 # Okabe and Ito 2008: told apart by people who see fewer colours. Each is doubled by a dash pattern,
 # a marker or a label.

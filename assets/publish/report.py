@@ -33,9 +33,9 @@ from assets.publish.parts.networks import networks
 from assets.publish.parts.rerun import rerun
 from assets.publish.parts.themes import themes
 from assets.publish.published import Bases, Published, Row, open_published, shown_bases
-from assets.publish.writing import write_whole
 from assets.study.features import FEATURES, PLATFORM_NAMES, PLATFORMS, STUDIED
 from orchestration.failures import PermanentFailure
+from orchestration.lake import write_whole
 
 if TYPE_CHECKING:
     from assets.publish.plots_style import Picture

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from assets.publish.names import ACTOR_KEY, SCHEMA, Names, prepare
 from orchestration.failures import PermanentFailure, TransientFailure
+from orchestration.lake import UNFINISHED
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,7 +78,6 @@ PUBLICATION_COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("software_version", "VARCHAR", "Version of Osmoscope that made it."),
 )
 DATABASE_NAME = "marts.duckdb"
-_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def publish(
             version, moment = current, _published_at(versions / current)
         else:
             version = _free_name(versions, f"{moment:%Y%m%dT%H%M%S}Z", fingerprint)
-            folder = versions / f"{_UNFINISHED}{version}"
+            folder = versions / f"{UNFINISHED}{version}"
             _build(connection, folder, _publication(version, moment, tables, software))
             _verify(folder, tables)
             _sync(folder)
@@ -394,7 +394,7 @@ def _point(link: Path, target: str) -> None:
             f"{link} is a folder; a link to the current version belongs there.",
             "Move the folder away and publish again.",
         )
-    temporary = link.with_name(f"{_UNFINISHED}{link.name}")
+    temporary = link.with_name(f"{UNFINISHED}{link.name}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     temporary.replace(link)
@@ -404,7 +404,7 @@ def _point(link: Path, target: str) -> None:
 def _remove_unfinished(published_dir: Path) -> None:
     """What a killed publish left; only the holder of the lock gets here."""
     for folder in (published_dir, published_dir / "versions"):
-        for path in folder.glob(f"{_UNFINISHED}*"):
+        for path in folder.glob(f"{UNFINISHED}*"):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -419,7 +419,7 @@ def _prune(versions: Path, keep: int, current: str) -> list[str]:
     others = sorted(path.name for path in versions.iterdir() if path.name != current)
     pruned = others[: max(0, len(others) - (keep - 1))]
     for name in pruned:
-        doomed = versions / f"{_UNFINISHED}{name}"
+        doomed = versions / f"{UNFINISHED}{name}"
         (versions / name).rename(doomed)
         shutil.rmtree(doomed)
     return pruned

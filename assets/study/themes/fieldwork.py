@@ -21,6 +21,7 @@ from assets.study.themes.verification import (
     write_sample,
 )
 from orchestration.failures import PermanentFailure
+from orchestration.lake import writing
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,11 +109,7 @@ def open_codes(warehouse_path: Path, target: Path) -> int:
         PermanentFailure: no post has one, or the file cannot be written.
         TransientFailure: another process has the warehouse open.
     """
-    import io
-
     import pyarrow.parquet as pq
-
-    from assets.publish.writing import write_whole
 
     with open_warehouse(warehouse_path, read_only=True) as connection:
         rows = connection.sql(
@@ -124,9 +121,8 @@ def open_codes(warehouse_path: Path, target: Path) -> int:
             "No post has a code in words.",
             "Only a language model proposes them: set study.themes.coders and study.themes.llm.",
         )
-    content = io.BytesIO()
-    pq.write_table(rows, content)
-    write_whole(target, content.getvalue())
+    with writing(target, "Choose another --out.") as temporary:
+        pq.write_table(rows, temporary)
     return int(rows.num_rows)
 
 

@@ -13,10 +13,8 @@ that labels known before are neither lost nor taken for the coder's.
 import csv
 import gzip
 import io
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 
 from assets.study.themes.coding import Coding, Text
 from orchestration.failures import PermanentFailure
-from orchestration.lake import told_when_full
+from orchestration.lake import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -406,21 +404,13 @@ def write_answers(
     added = [LABEL, *(f"{PROBABILITY}{label}" for label in labels)]
     changed = renamed(table.columns, added)
     columns = [*(changed.get(name, name) for name in table.columns), *added]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     opened = _parquet_writer if _is(path, _PARQUET) else _csv_writer
-    try:
-        with told_when_full(path.parent):
-            with opened(temporary, path, columns) as write:
-                for batch, answer in answers:
-                    write(batch, answer)
-            temporary.replace(path)
-    except OSError as error:
-        raise PermanentFailure(
-            f"{path} cannot be written: {error.strerror or error}.", "Choose another --out."
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with (
+        writing(path, "Choose another --out.") as temporary,
+        opened(temporary, path, columns) as write,
+    ):
+        for batch, answer in answers:
+            write(batch, answer)
     return changed
 
 

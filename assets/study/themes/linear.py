@@ -12,11 +12,9 @@ for each label; texts of a repository without weights of its own have a softmax 
 folds that leave whole repositories out. Of many texts one fold tells enough.
 """
 
-import os
-import secrets
 import zipfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +26,7 @@ from numpy.typing import NDArray
 from assets.study.themes.coding import Coding, Text
 from assets.study.themes.features import FIELDS, FORM_COUNT, Vocabulary, vocabulary_of
 from orchestration.failures import PermanentFailure
-from orchestration.lake import told_when_full
+from orchestration.lake import PRIVATE_FILE, writing
 
 Numbers = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -139,27 +137,10 @@ class LinearCoder:
         """
         import skops.io
 
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with told_when_full(path.parent):
-                # What is fitted hardly shrinks further, at ten times the time.
-                content = skops.io.dumps(
-                    self._state, compression=zipfile.ZIP_DEFLATED, compresslevel=1
-                )
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                temporary.replace(path)
-        except OSError as error:
-            raise PermanentFailure(
-                f"{path} cannot be written: {error.strerror or error}.", "Choose another file."
-            ) from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
+        # What is fitted hardly shrinks further, at ten times the time.
+        content = skops.io.dumps(self._state, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
+        with writing(path, "Choose another file.", PRIVATE_FILE) as temporary:
+            temporary.write_bytes(content)
 
     @classmethod
     def load(cls, path: Path) -> "LinearCoder":

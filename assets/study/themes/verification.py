@@ -31,6 +31,7 @@ from assets.study.allocation import allocate
 from assets.study.draw import draw, number_sql, survey, workshop
 from assets.study.estimators import Sample, domain, sample_of
 from orchestration.failures import PermanentFailure
+from orchestration.lake import write_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -496,7 +497,7 @@ def write_sample(folder: Path, sample: VerificationSample) -> Path:
                 "totals": [asdict(total) for total in sample.totals]}  # fmt: skip
         _write_table(place / MACHINE_FILE, sample.machine, said)
         _write_table(place / SAMPLE_FILE, sample.rows, design)
-        _write(place / DESIGN_FILE, json.dumps(design, indent=1, ensure_ascii=False).encode())
+        write_whole(place / DESIGN_FILE, json.dumps(design, indent=1, ensure_ascii=False).encode())
     except OSError as error:
         raise PermanentFailure(
             f"{place} cannot be written: {error.strerror or error}.",
@@ -512,13 +513,7 @@ def _write_table(path: Path, table: "pa.Table", said: Row) -> None:
     sink = pa.BufferOutputStream()
     held = table.replace_schema_metadata({_DESIGN: json.dumps(said, ensure_ascii=False).encode()})
     pq.write_table(held, sink, compression="zstd")
-    _write(path, sink.getvalue().to_pybytes())
-
-
-def _write(path: Path, content: bytes) -> None:
-    from assets.publish.writing import write_whole
-
-    write_whole(path, content)
+    write_whole(path, sink.getvalue().to_pybytes())
 
 
 def read_sample(folder: Path, name: str) -> VerificationSample:
