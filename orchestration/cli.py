@@ -10,7 +10,6 @@ check failed, or `status --check` found the data incomplete.
 
 import csv
 import io
-import json
 import logging
 import os
 import sys
@@ -50,6 +49,7 @@ from orchestration.networks_cli import app as networks_app
 from orchestration.privacy_cli import app as privacy_app
 from orchestration.sample_cli import app as sample_app
 from orchestration.settings import CONFIG_VARIABLE, TOKEN_VARIABLES, Settings
+from orchestration.terminal import print_json
 from orchestration.themes_cli import app as themes_app
 from orchestration.twin_cli import app as twin_app
 
@@ -295,7 +295,7 @@ def status(
 
     found = status_of(Settings.load())
     if json_:
-        _print_json(found.as_json())
+        print_json(found.as_json())
     else:
         _print_status(found)
     raise typer.Exit(QUALITY if check and not found.is_complete else OK)
@@ -309,7 +309,7 @@ def doctor(json_: Json = False) -> None:
     with _spinner("examining"):
         findings = examine(Settings.load())
     if json_:
-        _print_json([asdict(finding) for finding in findings])
+        print_json([asdict(finding) for finding in findings])
     else:
         table = Table("", "subject", "finding", "remedy", box=None)
         marks = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
@@ -332,7 +332,7 @@ def query(
     """Ask the published marts; they are read-only and nothing else can be reached."""
     names, found, more = _ask(Settings.load(), sql, rows)
     if json_:
-        _print_json([dict(zip(names, row, strict=True)) for row in found])
+        print_json([dict(zip(names, row, strict=True)) for row in found])
     elif csv_:
         text = io.StringIO()
         writer = csv.writer(text)
@@ -376,7 +376,7 @@ def ingest_archive(
             entries.append(ingester.file(file))
             progress.advance(task)
     if json_:
-        _print_json({"files": [_file_row(*pair) for pair in zip(files, entries, strict=True)]})
+        print_json({"files": [_file_row(*pair) for pair in zip(files, entries, strict=True)]})
     else:
         _print_files(files, entries)
     failed = any(entry["state"] not in LOADED for entry in entries)
@@ -408,7 +408,7 @@ def ingest_hub(
         snapshotter.prepare()
         entries = snapshotter.ingest_dump(files, observed_on.date())
     if json_:
-        _print_json({"files": entries})
+        print_json({"files": entries})
     else:
         table = Table("name", "state", "rows", "duplicates", "malformed", "reason", box=None)
         for entry in entries:
@@ -500,7 +500,7 @@ def _spinner(text: str) -> Iterator[None]:
 
 def _report_outcome(outcome: "Outcome", seconds: float, as_json: bool) -> None:
     if as_json:
-        _print_json({**asdict(_plain(outcome)), "seconds": round(seconds, 1)})
+        print_json({**asdict(_plain(outcome)), "seconds": round(seconds, 1)})
     else:
         _print_outcome(outcome, seconds)
     raise typer.Exit(_exit_code(outcome))
@@ -651,7 +651,3 @@ def _print_files(files: Sequence[Path], entries: "Sequence[Entry]") -> None:
             escape(entry["reason"] or ""),
         )  # fmt: skip
     out.print(table)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, default=str, ensure_ascii=False))

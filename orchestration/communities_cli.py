@@ -4,7 +4,6 @@ Belongs here: options, what is printed. Does not belong here: finding communitie
 (assets.study.networks). Errors and exit codes are those of `orchestration.cli`.
 """
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -27,7 +26,7 @@ from orchestration.networks_options import (
     peak_memory_bytes,
 )
 from orchestration.settings import Settings
-from orchestration.terminal import working
+from orchestration.terminal import print_json, working
 
 if TYPE_CHECKING:
     from assets.study.networks.community_study import Found, Request
@@ -121,7 +120,7 @@ def communities(
     figures["seconds"] = time.perf_counter() - started
     figures["peak_memory_bytes"] = peak_memory_bytes()
     if json_:
-        print(json.dumps(figures, indent=1, ensure_ascii=False))
+        print_json(figures)
         return
     _print(figures)
 

@@ -8,7 +8,6 @@ Errors and exit codes are those of `orchestration.cli`; a night that is interrup
 with 130, and the next call goes on where it was.
 """
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from rich.table import Table
 
 from orchestration.failures import PermanentFailure, SettingsError
 from orchestration.settings import GITHUB_TOKEN_VARIABLE, Settings
+from orchestration.terminal import print_json
 
 if TYPE_CHECKING:
     from assets.mining.engine import Progress as Stand
@@ -102,7 +102,7 @@ def bootstrap(
         salt = address_salt(settings.data_dir)
         entry = bootstrapped(_lake(settings), settings, salt, path=file, progress=live)
     if json_:
-        _print_json({"tables": [{"table": "models", **entry}]})
+        print_json({"tables": [{"table": "models", **entry}]})
     else:
         _print_rows([entry], ("name", "state", "row_count", "duplicate_count", "malformed_count"))
 
@@ -131,7 +131,7 @@ def request_access(
             salt = address_salt(settings.data_dir)
             rows = requested(lake, settings, salt, progress=live, told=live)
     if json_:
-        _print_json({"access_requests": rows, "waiting": len(waiting)})
+        print_json({"access_requests": rows, "waiting": len(waiting)})
     elif rows:
         _print_rows(rows, tuple(rows[0]))
     else:
@@ -166,7 +166,7 @@ def estimate(
     tokens = {GITHUB: len(settings.github_tokens()), HUB: len(settings.hub_tokens())}
     made = estimated(settings, known, announced_limits(lake), tokens, target)
     if json_:
-        _print_json(_finite(made.as_json()))
+        print_json(made.as_json())
     else:
         _print_estimate(made)
 
@@ -239,7 +239,7 @@ def _print_night(settings: Settings, source: str, as_json: bool) -> None:
     outcomes = accounting.outcomes(lake, source, day) if day else []
     spending = accounting.spending(lake, source, day) if day else []
     if as_json:
-        _print_json({"tables": tables, "outcomes": outcomes, "requests": spending})
+        print_json({"tables": tables, "outcomes": outcomes, "requests": spending})
         return
     _print_rows(tables, ("table", "day", "name", "state", "row_count", "duplicate_count", "reason"))
     if outcomes:
@@ -379,16 +379,3 @@ def _hours(hours: float) -> str:
     from assets.mining.accounting import duration
 
     return "never" if math.isinf(hours) else f"about {duration(hours * 3600)}"
-
-
-def _finite(value: Any) -> Any:
-    """Plain values in which what never ends is null (JSON has no infinity)."""
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, default=str, ensure_ascii=False))

@@ -4,7 +4,6 @@ Belongs here: the command `measure`, options, what is printed. Does not belong h
 measuring (assets.study.networks). Errors and exit codes are those of `orchestration.cli`.
 """
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +26,7 @@ from orchestration.networks_options import (
     chosen_of,
     peak_memory_bytes,
 )
-from orchestration.terminal import working
+from orchestration.terminal import print_json, working
 
 if TYPE_CHECKING:
     pass
@@ -93,7 +92,7 @@ def measure(
             list(pair) for pair in zip(degree.tolist(), count.tolist(), strict=True)
         ]
     if json_:
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        print_json(told)
         return
     for name, value in told.items():
         out.print(f"{name:<25}{escape(_cell(value))}")

@@ -4,8 +4,6 @@ Belongs here: commands, options, what is printed. Does not belong here: drawing 
 (assets.study.files). Errors and exit codes are those of `orchestration.cli`.
 """
 
-import json
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +14,7 @@ from rich.table import Table
 
 from orchestration.failures import SettingsError
 from orchestration.settings import SampleSettings, Settings
-from orchestration.terminal import working
+from orchestration.terminal import print_json, working
 
 LEAST_WIDTH = 160
 
@@ -95,7 +93,7 @@ def draw(
     sums = {name: sum(row[name] for row in rows)
             for name in ("frame_count", "sample_count", "rejected_count")}  # fmt: skip
     if json_:
-        _print_json({"out": str(to), "seed": request.seed, **sums, "strata": rows})
+        print_json({"out": str(to), "seed": request.seed, **sums, "strata": rows})
         return
     _print_rows(rows)
     rejected = f", {sums['rejected_count']:,} rejected" if sums["rejected_count"] else ""
@@ -118,7 +116,7 @@ def estimate(
     with working("estimating"):
         rows = [row for column in value for row in estimate_file(sample, column, bootstrap)]
     if json_:
-        _print_json(rows)
+        print_json(rows)
         return
     _print_rows(
         [{name: row[name] for name in ("value", "statistic", "unweighted_value", "weighted_value",
@@ -173,16 +171,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(_finite(value), indent=1, ensure_ascii=False))
-
-
-def _finite(value: object) -> object:
-    """JSON has no infinity and no NaN."""
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,8 +6,6 @@ commands on files (`themes_classify_cli`, `themes_llm_cli`, `themes_codes_cli`),
 Errors and exit codes are those of `orchestration.cli`.
 """
 
-import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration.settings import Settings
-from orchestration.terminal import working
+from orchestration.terminal import print_json, working
 from orchestration.themes_classify_cli import classify
 from orchestration.themes_codes_cli import codes_apply, codes_export
 from orchestration.themes_label_cli import label, label_export, label_status
@@ -65,7 +63,7 @@ def code(json_: Json = False) -> None:
         )
     if json_:
         new = {"new": updated.new_count, "gone": updated.gone_count}
-        _print_json({"posts": new, "coders": [vars(one) for one in found]})
+        print_json({"posts": new, "coders": [vars(one) for one in found]})
     else:
         out.print(f"{updated.new_count:,} posts are new, {updated.gone_count:,} are gone.")
         _print_coders(found)
@@ -132,7 +130,7 @@ def sample(
     ]
     if json_:
         where = {"name": name, "folder": str(folder / name), "no_longer_in": len(drawn.dropped)}
-        _print_json({**where, "platforms": told})
+        print_json({**where, "platforms": told})
         return
     for one in told:
         out.print(f"{one['platform']:<14}{one['drawn']:>7,} of {one['messages']:,} posts")
@@ -153,14 +151,6 @@ def codes_list(
     with warehouse_lock(settings), working("reading codes"):
         count = open_codes(settings.warehouse_path, target)
     out.print(f"{count:,} posts with a code in {target}")
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n")
-
-
-def _plain(value: object) -> str:
-    return str(value) if isinstance(value, Path) else repr(value)
 
 
 app.command("classify")(classify)

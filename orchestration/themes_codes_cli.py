@@ -4,7 +4,6 @@ Belongs here: options, what is printed. Does not belong here: counting, proposin
 ranking (assets.study.themes.open_codes). Errors and exit codes are those of `orchestration.cli`.
 """
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestration.failures import SettingsError
-from orchestration.terminal import working
+from orchestration.terminal import print_json, working
 
 if TYPE_CHECKING:
     from assets.study.themes.open_codes import Applied, Exported
@@ -50,7 +49,7 @@ def codes_export(
     with working("comparing codes"):
         done = export_merge(read_codes(codes), merge, theme or (), examples)
     if json_:
-        _print_json(_exported(done, merge))
+        print_json(_exported(done, merge))
         return
     told = f"{done.codes:,} codes, {done.decided:,} decided, {len(done.new):,} new"
     out.print(escape(f"{told}: {merge}"))
@@ -91,7 +90,7 @@ def codes_apply(
         applied = apply_merge(read_codes(codes), merge, theme or (), coverage, by)
         write_themes(applied, target)
     if json_:
-        _print_json(_applied(applied, target, coverage))
+        print_json(_applied(applied, target, coverage))
         return
     _print_rows(
         (by, "share", "together", "stays"),
@@ -146,7 +145,3 @@ def _print_rows(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     Console(highlight=False, width=max(LEAST_WIDTH, out.width)).print(table)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))

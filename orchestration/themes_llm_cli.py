@@ -6,8 +6,6 @@ interrupted with Ctrl-C ends with 130, and what was answered is written and kept
 """
 
 import json
-import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -21,6 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from orchestration.failures import PermanentFailure, SettingsError, TransientFailure
 from orchestration.settings import Settings
+from orchestration.spreadsheets import harmless
 from orchestration.terminal import working
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 REASONS_SHOWN = 5
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 WRITTEN = (".parquet", ".csv")
 KEY = "key"
 
@@ -239,27 +237,16 @@ def write_codings(path: Path, texts: Sequence["Text"], coding: "Coding", coder: 
     import pyarrow.csv
     import pyarrow.parquet
 
-    from orchestration.lake import told_when_full
+    from orchestration.lake import PRIVATE_FILE, writing
 
     is_csv = path.suffix.lower() == ".csv"
     table = pa.Table.from_pylist(
         [_safe(row) if is_csv else row for row in _rows(texts, coding, coder)], _schema(coder)
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     write = pa.csv.write_csv if is_csv else pa.parquet.write_table
-    try:
-        # What strangers wrote is for the eyes of who asked.
-        with told_when_full(path.parent):
-            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            write(table, temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise PermanentFailure(
-            f"{path} cannot be written: {error.strerror or error}.",
-            "Give another --out: what was answered is kept.",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    # What strangers wrote is for the eyes of who asked.
+    with writing(path, "Give another --out: what was answered is kept.", PRIVATE_FILE) as temporary:
+        write(table, temporary)
 
 
 def _schema(coder: "LlmCoder") -> Any:
@@ -303,8 +290,7 @@ def _rows(
 
 def _safe(row: dict[str, object]) -> dict[str, object]:
     return {
-        name: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-        for name, value in row.items()
+        name: harmless(value) if isinstance(value, str) else value for name, value in row.items()
     }
 
 

@@ -5,7 +5,6 @@ Belongs here: options, what is printed. Does not belong here: samples (assets.st
 `orchestration.cli`.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from rich.table import Table
 
 from orchestration.failures import SettingsError
 from orchestration.settings import Settings
-from orchestration.terminal import working
+from orchestration.terminal import print_json, working
 
 WIDTH = 80
 Row = dict[str, Any]
@@ -105,7 +104,7 @@ def sample_draw(
         for stratum in sample.strata
     ]
     if json_:
-        _print_json({"name": name, "folder": str(place), "seed": chosen, "margin": sample.margin,
+        print_json({"name": name, "folder": str(place), "seed": chosen, "margin": sample.margin,
                      "message_count": sample.rows.num_rows, "strata": rows,
                      "dropped": list(sample.dropped)})  # fmt: skip
         return
@@ -152,7 +151,7 @@ def agreement(
             sample = read_sample(folder, source)
             rows = agreement_rows(sample, labels_of(folder, source), draws=draws)
     if json_:
-        _print_json(rows)
+        print_json(rows)
         return
     _print(
         ("of", "coder", "measure", "value", "95 %", "n"),
@@ -222,7 +221,7 @@ def prevalence(
                 by_probability=by_probability, draws=draws,
             )  # fmt: skip
     if json_:
-        _print_json(rows)
+        print_json(rows)
         return
     many = len({row["coder"] for row in rows}) > 1
     _print(
@@ -283,7 +282,3 @@ def _ends(low: float | None, high: float | None, times: int = 1) -> str:
         return "-"
     digits = 3 if times == 1 else 1
     return f"{times * low:.{digits}f} to {times * high:.{digits}f}"
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))

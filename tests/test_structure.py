@@ -12,6 +12,7 @@ LAYERS = [
     [
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
         "orchestration.failures", "orchestration.lake", "orchestration.journal",
+        "orchestration.spreadsheets",
         "orchestration.privacy",
         "orchestration.clients", "orchestration.resources", "orchestration.metadata",
     ],

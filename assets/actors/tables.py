@@ -7,9 +7,7 @@ be meant, and writing the result at once or not at all. Does not belong here: wh
 
 import csv
 import gzip
-import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +23,8 @@ from numpy.typing import NDArray
 
 from assets.actors.features import CANONICAL
 from orchestration.failures import PermanentFailure
-from orchestration.lake import told_when_full
+from orchestration.lake import writing
+from orchestration.spreadsheets import harmless
 
 LOGIN_COLUMNS = ("login", "contributor", "account")
 LABEL = "bot"
@@ -34,7 +33,6 @@ TEXT_COLUMNS = ("platform", "platform_type")
 OUTPUT = ("login", "class", "is_bot", "score", "reasons")
 LONGEST_HEADER = 1_000_000
 _CSV, _PARQUET = (".csv", ".csv.gz"), (".parquet",)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _HARMLESS = re.compile(r"[\w.\[\]-]*", re.ASCII)
 _LOGIN_REMEDY = f"Name the column of logins {', '.join(LOGIN_COLUMNS[:-1])} or {LOGIN_COLUMNS[-1]}."
 
@@ -269,27 +267,17 @@ def write_decisions(path: Path, batches: Iterable[pa.RecordBatch]) -> int:
         )
     if not path.parent.is_dir():
         raise PermanentFailure(f"There is no folder {path.parent}.", "Make it first.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     schema = pa.schema(
         zip(OUTPUT, (pa.string(), pa.string(), pa.bool_(), pa.float64(), pa.string()), strict=True)
     )
     count = 0
-    try:
-        with (
-            told_when_full(path.parent),
-            temporary.open("wb") as stream,
-            (pacsv.CSVWriter if is_csv else pq.ParquetWriter)(stream, schema) as writer,
-        ):
-            for batch in batches:
-                writer.write_batch(_shaped(batch, schema, is_csv))
-                count += batch.num_rows
-        temporary.replace(path)
-    except OSError as error:
-        raise PermanentFailure(
-            f"{path} cannot be written: {error.strerror or error}.", "Choose another --out."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        writing(path, "Choose another --out.") as temporary,
+        (pacsv.CSVWriter if is_csv else pq.ParquetWriter)(temporary, schema) as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(_shaped(batch, schema, is_csv))
+            count += batch.num_rows
     return count
 
 
@@ -303,6 +291,4 @@ def _shaped(batch: pa.RecordBatch, schema: pa.Schema, is_csv: bool) -> pa.Record
 
 
 def _unformed(login: str) -> str:
-    if login.startswith(_FORMULA) and not _HARMLESS.fullmatch(login):
-        return f"'{login}"
-    return login
+    return login if _HARMLESS.fullmatch(login) else harmless(login)

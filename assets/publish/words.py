@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from assets.study.features import PLATFORM_NAMES
+from orchestration.spreadsheets import harmless
 
 FEATURE_LABELS = {
     ("github", "commits"): "Commits",
@@ -116,8 +117,7 @@ def shown_text(value: object, longest: int = LONGEST_NAME) -> str:
     """
     if value is None:
         return UNKNOWN
-    text = one_line(value, longest)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return harmless(one_line(value, longest))
 
 
 def one_line(value: object, longest: int = LONGEST_NAME) -> str:

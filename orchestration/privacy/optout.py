@@ -28,6 +28,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure, SettingsError
+from orchestration.spreadsheets import is_formula
 
 GITHUB, HUB = "github", "huggingface"
 PLATFORMS = (GITHUB, HUB)
@@ -41,7 +42,6 @@ _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(\[bot\])?")
 _NATIVE_ID = {GITHUB: re.compile(r"[0-9]{1,19}"), HUB: re.compile(r"[0-9a-f]{24}")}
 _ADDRESS_HASH = re.compile(r"email:[0-9a-f]{32}")
 # Programs that open CSV take such a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t")
 
 
 @dataclass(frozen=True)
@@ -336,6 +336,6 @@ def _problem(entry: Entry) -> str | None:
         return f"{entry.login!r} is no login"
     if any(not _ADDRESS_HASH.fullmatch(one) for one in entry.address_hashes):
         return "address_hashes holds something that is no hash of an address"
-    if len(entry.note) > MOST_NOTE_CHARACTERS or entry.note.startswith(_FORMULA):
+    if len(entry.note) > MOST_NOTE_CHARACTERS or is_formula(entry.note):
         return f"the note is longer than {MOST_NOTE_CHARACTERS} characters, or begins as a formula"
     return None

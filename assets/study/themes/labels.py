@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from assets.study.themes.codebook import THEMES
 from orchestration.failures import PermanentFailure, SettingsError, TransientFailure
-from orchestration.lake import told_when_full
+from orchestration.lake import told_when_full, writing
+from orchestration.spreadsheets import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,6 @@ COLUMNS = (
 _CODER = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _SAMPLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Programs that open CSV take such a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _TEXTS = ("sample", "message_key", "coder", "codebook_version")
 _DURATION = "its duration is no number of seconds within a day"
 # Persian, Indic scripts and emoji need them; they reverse and hide nothing.
@@ -616,9 +616,7 @@ def _cell(value: object) -> object:
     """A cell that spreadsheets show as the text that it is; numbers stay numbers."""
     if not isinstance(value, str):
         return "" if value is None else value
-    # Wide forms of these characters are the same to some programs.
-    first = unicodedata.normalize("NFKC", value.lstrip(" ")[:1])
-    return f"'{value}" if first.startswith(_FORMULA) else value
+    return harmless(value)
 
 
 def parquet_of(labels: Iterable[Label]) -> bytes:
@@ -639,8 +637,6 @@ def export_labels(labels: Iterable[Label], path: Path) -> None:
         SettingsError: another suffix.
         PermanentFailure: the file cannot be written.
     """
-    from assets.publish.writing import write_whole
-
     makers = {".csv": csv_of, ".parquet": parquet_of}
     maker = makers.get(path.suffix.lower())
     if maker is None:
@@ -649,10 +645,5 @@ def export_labels(labels: Iterable[Label], path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise PermanentFailure(f"There is no folder {path.parent}.", "Make it first.")
-    try:
-        with told_when_full(path.parent):
-            write_whole(path, maker(labels))
-    except OSError as error:
-        raise PermanentFailure(
-            f"{path} cannot be written: {error.strerror or error}.", "Choose another --out."
-        ) from error
+    with writing(path, "Choose another --out.") as temporary:
+        temporary.write_bytes(maker(labels))

@@ -15,9 +15,7 @@ import hashlib
 import io
 import json
 import math
-import os
 import re
-import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from assets.study.themes.codebook import OTHERS, THEMES
 from orchestration.failures import PermanentFailure
-from orchestration.lake import told_when_full
+from orchestration.lake import writing
+from orchestration.spreadsheets import as_was, harmless
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +50,8 @@ _WORD = re.compile(r"[^\W_]+[+#]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 _UNWRITABLE = re.compile("[\ud800-\udfff]")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The remedy where a file cannot be written.
+_OTHER_OUT = "Choose another --out."
 _ENDINGS = ("isations", "izations", "isation", "ization", "ations", "ation", "ities", "ments",
             "ings", "ions", "ures", "ment", "ing", "ion", "ies", "ity", "ure", "ed", "es", "er",
             "e", "s", "y")  # fmt: skip
@@ -475,8 +475,8 @@ def _theme_name(name: str) -> str:
 
 
 def _decision(line: int, cells: Mapping[str, str]) -> Decision:
-    given = {name: _unquoted(cells[name].strip()) for name in DECIDED}
-    extra = {name: _unquoted(cell) for name, cell in cells.items() if name not in MERGE_COLUMNS}
+    given = {name: as_was(cells[name].strip()) for name in DECIDED}
+    extra = {name: as_was(cell) for name, cell in cells.items() if name not in MERGE_COLUMNS}
     given["theme"] = given["theme"].casefold().replace(" ", "_")
     return Decision(line, normal_code(cells["code"]), **given, extra=extra)
 
@@ -607,7 +607,8 @@ def export_merge(
     writer.writeheader()
     writer.writerows(rows)
     # With its mark, spreadsheets take it for UTF-8.
-    _write(path, stream.getvalue().encode("utf-8-sig"))
+    with writing(path, _OTHER_OUT) as temporary:
+        temporary.write_text(stream.getvalue(), encoding="utf-8-sig")
     return Exported(
         codes=len(counts),
         decided=sum(one.code in before.themes for one in counts),
@@ -646,39 +647,13 @@ def _merge_row(
     if decision is not None:
         row |= {name: getattr(decision, name) for name in DECIDED}
         row |= decision.extra
-    return {name: _harmless(text) for name, text in row.items()}
+    return {name: _writable(text) for name, text in row.items()}
 
 
-def _harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+def _writable(text: str) -> str:
+    """A cell that UTF-8 can hold and no spreadsheet takes for a formula."""
     clean = _UNWRITABLE.sub("\ufffd", text).replace("\x00", "\ufffd")
-    return f"'{clean}" if clean.startswith(_FORMULA) else clean
-
-
-def _unquoted(text: str) -> str:
-    """A cell as it was before `_harmless`."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file at once or not at all.
-
-    Raises:
-        PermanentFailure: the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        with told_when_full(path.parent), temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise PermanentFailure(
-            f"{path} cannot be written: {error.strerror or error}.", "Choose another --out."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    return harmless(clean)
 
 
 # ---------------------------------------------------------------- themes
@@ -841,14 +816,14 @@ def write_themes(applied: Applied, path: Path) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(RESULT_COLUMNS)
         for row in applied.rows:
-            writer.writerow([_harmless(one) if isinstance(one, str) else one for one in row])
-        _write(path, stream.getvalue().encode("utf-8"))
+            writer.writerow([_writable(one) if isinstance(one, str) else one for one in row])
+        with writing(path, _OTHER_OUT) as temporary:
+            temporary.write_text(stream.getvalue(), encoding="utf-8")
         return
     import pyarrow.parquet as pq
 
-    content = io.BytesIO()
-    pq.write_table(_table(applied), content)
-    _write(path, content.getvalue())
+    with writing(path, _OTHER_OUT) as temporary:
+        pq.write_table(_table(applied), temporary)
 
 
 def check_result(path: Path) -> None:
