@@ -79,7 +79,7 @@ def fit_of(name: str, by_repository: bool) -> Callable[..., Coder]:
         from assets.study.themes.linear import fit_linear
 
         return lambda *given: fit_linear(*given, by_repository=by_repository)
-    from assets.study.themes.encoder import fit_encoder
+    from assets.study.themes.encoder.fit import fit_encoder
 
     return lambda *given: fit_encoder(*given, by_repository=by_repository)
 

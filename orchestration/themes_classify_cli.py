@@ -115,7 +115,7 @@ def classify(
 def default_coder() -> CoderName:
     """The best coder that is installed and needs neither key nor network."""
     try:
-        from assets.study.themes.encoder import is_installed
+        from assets.study.themes.encoder.local import is_installed
     except ModuleNotFoundError:
         return CoderName.linear
     return CoderName.encoder if is_installed() else CoderName.linear
@@ -284,7 +284,7 @@ def _fit(name: CoderName, known: "Labelled", by_repository: bool, seed: int) -> 
             known.texts, known.targets, known.labels, seed=seed, by_repository=by_repository
         )
     try:
-        from assets.study.themes.encoder import fit_encoder
+        from assets.study.themes.encoder.fit import fit_encoder
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"The coder encoder is not installed: {error}.", "Use --coder linear."

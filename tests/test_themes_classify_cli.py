@@ -322,7 +322,8 @@ def test_a_language_model_is_asked_only_where_one_is_chosen(
 
 
 def test_the_default_is_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = pytest.importorskip("assets.study.themes.encoder")
+    from assets.study.themes.encoder import local as encoder
+
     monkeypatch.setattr(encoder, "is_installed", lambda: False)
     assert default_coder() is CoderName.linear
     monkeypatch.setattr(encoder, "is_installed", lambda: True)

@@ -280,9 +280,9 @@ def _made(
     if name == "llm":
         return _language_model(study, codebook, themes_dir)
     if name == "encoder":
-        from assets.study.themes import encoder
+        from assets.study.themes.encoder.local import is_installed
 
-        if not encoder.is_installed():
+        if not is_installed():
             return _Made(name, None, "none", "its packages are not installed")
     kept, trained_on = _trained(connection, name, study, codebook, state_dir / "themes")
     if kept is None:
@@ -350,7 +350,7 @@ def _loaded(name: str, path: Path) -> Coder | None:
     """The coder as kept; None where it cannot be read: it is trained again."""
     try:
         if name == "encoder":
-            from assets.study.themes.encoder import EncoderCoder
+            from assets.study.themes.encoder.coder import EncoderCoder
 
             return EncoderCoder.load(path)
         from assets.study.themes.linear import LinearCoder
@@ -366,7 +366,7 @@ def _train(
     """A coder trained on what posts say of themselves, and on the codebook's examples."""
     texts, targets, weights = training_set(connection, study, codebook)
     if name == "encoder":
-        from assets.study.themes.encoder import fit_encoder
+        from assets.study.themes.encoder.fit import fit_encoder
 
         at = np.random.default_rng(study.seed).permutation(len(texts))[:ENCODER_TEXTS]
         few = [texts[one] for one in at]
