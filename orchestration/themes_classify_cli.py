@@ -128,8 +128,9 @@ def _is_same(one: Path, other: Path) -> bool:
 @contextmanager
 def _language_model() -> Iterator[Any]:
     """The coder of the settings' language model."""
-    from assets.study.themes.answers import open_store
-    from assets.study.themes.llm import LlmCoder, config_of
+    from assets.study.themes.llm.answers import open_store
+    from assets.study.themes.llm.coder import LlmCoder
+    from assets.study.themes.llm.config import config_of
     from orchestration.settings import Settings
 
     settings = Settings.load()

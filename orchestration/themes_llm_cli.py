@@ -24,9 +24,10 @@ from orchestration.terminal import working
 
 if TYPE_CHECKING:
     from assets.study.themes.coding import Coding, Text
-    from assets.study.themes.costs import Estimate
-    from assets.study.themes.llm import LlmCoder, LlmConfig
-    from assets.study.themes.llm import Progress as Stand
+    from assets.study.themes.llm.coder import LlmCoder
+    from assets.study.themes.llm.config import LlmConfig
+    from assets.study.themes.llm.costs import Estimate
+    from assets.study.themes.llm.run import Progress as Stand
 
 INTERRUPTED = 130
 REASONS_SHOWN = 5
@@ -163,8 +164,9 @@ def _asking(coder: "LlmCoder") -> Iterator[None]:
 @contextmanager
 def _coder(changed: Mapping[str, Any]) -> "Iterator[LlmCoder]":
     """The coder of the settings, with what the options change."""
-    from assets.study.themes.answers import open_store
-    from assets.study.themes.llm import LlmCoder, LlmConfig, config_of
+    from assets.study.themes.llm.answers import open_store
+    from assets.study.themes.llm.coder import LlmCoder
+    from assets.study.themes.llm.config import LlmConfig, config_of
 
     settings = Settings.load()
     section = getattr(getattr(settings.study, "themes", None), "llm", None)
@@ -298,7 +300,7 @@ def _safe(row: dict[str, object]) -> dict[str, object]:
 
 
 def _lines_of(config: "LlmConfig", made: "Estimate") -> Iterator[str]:
-    from assets.study.themes.llm import why_off
+    from assets.study.themes.llm.config import why_off
 
     yield f"{config.model} at {config.endpoint}"
     yield (

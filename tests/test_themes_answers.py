@@ -12,8 +12,9 @@ from fake_llm import THEMES, answer_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.study.themes import prompts
-from assets.study.themes.answers import (
+from assets.study.themes.coding import Text
+from assets.study.themes.llm import prompts
+from assets.study.themes.llm.answers import (
     CODE,
     KEYWORDS,
     SUMMARY,
@@ -28,8 +29,7 @@ from assets.study.themes.answers import (
     read_answers,
     schema_of,
 )
-from assets.study.themes.coding import Text
-from assets.study.themes.costs import Budget, Prices, Reservation, most_tokens
+from assets.study.themes.llm.costs import Budget, Prices, Reservation, most_tokens
 from orchestration.failures import PermanentFailure
 
 SENT = Sent("BEGIN ...", '{"answers": []}', None, "m-2026", "stop", 400, 120, 0.5)

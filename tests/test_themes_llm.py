@@ -24,10 +24,12 @@ from fake_llm import Asked, FakeLlm, answer_of, answering, saying, serving, slow
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from assets.study.themes.answers import AnswerStore, open_store
 from assets.study.themes.codebook import THEMES, Codebook, Theme, load_codebook
 from assets.study.themes.coding import Coding, Text
-from assets.study.themes.llm import LlmCoder, LlmConfig, Progress, config_of, why_off
+from assets.study.themes.llm.answers import AnswerStore, open_store
+from assets.study.themes.llm.coder import LlmCoder
+from assets.study.themes.llm.config import LlmConfig, config_of, why_off
+from assets.study.themes.llm.run import Progress
 from orchestration.failures import PermanentFailure, SettingsError, TransientFailure
 from orchestration.themes_llm_cli import llm_code, llm_estimate
 
@@ -264,9 +266,10 @@ def test_what_is_kept_needs_no_key_and_no_endpoint(
 
 CHILD = """
 from pathlib import Path
-from assets.study.themes.answers import open_store
+from assets.study.themes.llm.answers import open_store
 from assets.study.themes.coding import Text
-from assets.study.themes.llm import LlmCoder, LlmConfig
+from assets.study.themes.llm.coder import LlmCoder
+from assets.study.themes.llm.config import LlmConfig
 config = LlmConfig(provider="openai", model="a-model", base_url={url!r}, concurrency=2,
                    requests_per_minute=None, timeout_seconds=60.0)
 texts = [Text(f"m{{n}}", f"Title {{n}}", "It crashes") for n in range({count})]
@@ -745,7 +748,9 @@ def test_without_a_key_the_coder_says_that_it_is_off(
 
 
 def test_it_is_off_where_its_packages_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assets.study.themes.llm._is_installed", lambda name: name != "openai")
+    monkeypatch.setattr(
+        "assets.study.themes.llm.config._is_installed", lambda name: name != "openai"
+    )
     off = why_off(LlmConfig(provider="openai", model="m", base_url="http://127.0.0.1:1"))
     assert off is not None and "openai is not installed" in off.reason
 
@@ -885,7 +890,7 @@ def command(
     app.command("code")(llm_code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OSMOSCOPE_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr("assets.study.themes.llm.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("assets.study.themes.llm.run.FIRST_WAIT", 0.0)
     endpoint = ["--provider", "openai", "--model", "a-model", "--base-url", fake.openai_url]
 
     def run(*arguments: object) -> tuple[int, str, BaseException | None]:

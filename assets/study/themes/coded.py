@@ -232,7 +232,7 @@ def _forget_answers(connection: "duckdb.DuckDBPyConnection", folder: Path) -> No
     """What was sent to a language model of posts that have no text any more."""
     if not folder.is_dir():
         return
-    from assets.study.themes.answers import open_store
+    from assets.study.themes.llm.answers import open_store
 
     there = {
         key
@@ -291,8 +291,9 @@ def _made(
 
 
 def _language_model(study: "StudySettings", codebook: Codebook, themes_dir: Path) -> _Made:
-    from assets.study.themes.answers import open_store
-    from assets.study.themes.llm import LlmCoder, config_of, why_off
+    from assets.study.themes.llm.answers import open_store
+    from assets.study.themes.llm.coder import LlmCoder
+    from assets.study.themes.llm.config import config_of, why_off
 
     config = config_of(study.themes.llm)
     store = open_store(themes_dir / "answers")

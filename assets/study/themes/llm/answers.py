@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from assets.study.themes.coding import Coding
-from assets.study.themes.prompts import cleaned
+from assets.study.themes.llm.prompts import cleaned
 from orchestration.failures import PermanentFailure
 
 SUMMARY, KEYWORDS, KEYWORD, CODE, RATIONALE = 500, 8, 60, 80, 400
