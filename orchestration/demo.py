@@ -63,8 +63,9 @@ endpoint = "{hub}"
 history_limit = 100000
 
 [study.networks]
-# Of a small world a few runs tell as much.
+# Of a small world a few runs and draws tell as much.
 community_runs = 25
+null_draws = 10
 
 [study.themes]
 training_limit = 1000

@@ -19,6 +19,7 @@ from dagster._core.storage.tags import (
 )
 
 from orchestration import keys
+from orchestration.ahead import imported_ahead
 from orchestration.build import ROOT, build_defs
 from orchestration.lake import write_atomically
 from orchestration.settings import Settings
@@ -134,7 +135,11 @@ def run_job(
         follower = _Follower(outcome, listener, len(made - set(without)))
         instance.add_event_listener(run_id, follower)
         # dbt's own lines would come between ours; they are in its log, under state/dbt.
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+            imported_ahead(),
+        ):
             result = job.execute_in_process(
                 run_config=_config_of(job, first),
                 instance=instance,

@@ -20,8 +20,9 @@ LAYERS = [
     ["checks"],
     [
         "orchestration.build", "orchestration.jobs", "orchestration.schedules",
-        "orchestration.events", "orchestration.runs", "orchestration.status", "orchestration.demo",
-        "orchestration.definitions", "orchestration.mining_cli", "orchestration.twin_cli",
+        "orchestration.events", "orchestration.ahead", "orchestration.runs",
+        "orchestration.status", "orchestration.demo", "orchestration.definitions",
+        "orchestration.mining_cli", "orchestration.twin_cli",
         "orchestration.actors_cli", "orchestration.privacy_cli", "orchestration.sample_cli",
         "orchestration.terminal", "orchestration.compare_cli", "orchestration.networks_options",
         "orchestration.communities_cli",
