@@ -77,10 +77,10 @@ def write_atomically(path: Path, text: str) -> None:
     write_whole(path, text.encode())
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, mode: int = FILE) -> None:
     """Write bytes so that readers see the old file or the new one; its folder is made if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _unfinished(path, FILE) as temporary:
+    with _unfinished(path, mode) as temporary:
         temporary.write_bytes(content)
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from orchestration import keys
 from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
-from orchestration.lake import Lake
+from orchestration.lake import PRIVATE_FILE, Lake, write_whole
 from orchestration.settings import Settings
 
 SALT_VARIABLE = "OSMOSCOPE_EMAIL_SALT"
@@ -100,14 +100,7 @@ def address_salt(data_dir: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            temporary = path.with_suffix(".new")
-            temporary.unlink(missing_ok=True)
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(secrets.token_hex(SALT_BYTES).encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+            write_whole(path, secrets.token_hex(SALT_BYTES).encode(), PRIVATE_FILE)
     return _long_enough(path.read_bytes(), f"The salt in {path}")
 
 

@@ -8,7 +8,6 @@ key is another secret than the salt of e-mail addresses, and each purpose has it
 """
 
 import hashlib
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure
+from orchestration.lake import PRIVATE_FILE, write_whole
 
 KEY_NAME = "publish.key"
 KEY_BYTES, LEAST_KEY_BYTES = 32, 16
@@ -67,14 +67,7 @@ def publish_key(private_dir: Path) -> bytes:
     private_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            temporary = path.with_suffix(".new")
-            temporary.unlink(missing_ok=True)
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(secrets.token_hex(KEY_BYTES).encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
+            write_whole(path, secrets.token_hex(KEY_BYTES).encode(), PRIVATE_FILE)
     key = path.read_bytes().strip()
     if len(key) < LEAST_KEY_BYTES:
         raise PermanentFailure(
