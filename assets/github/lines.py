@@ -40,6 +40,10 @@ _DOMAIN = re.compile(rb"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.)+[A-Za-z]{2,24}"
 _UNHASHED_VALUE = re.compile(rb'("email": ?")(?!email:[0-9a-f]{32}[" ])((?:[^"\\]|\\.)+)')
 _EMAIL_KEY = b'"email":'
 _EMAIL_START = b'"email":"'
+_EMAIL_START_BYTES = len(_EMAIL_START)
+# How the address of a remote begins that is a whole JSON string, and where its "@" is in it.
+_REMOTE = b'"git@github.com:'
+_REMOTE_AT = _REMOTE.index(b"@")
 _UNICODE_ESCAPE = re.compile(rb"u[0-9A-Fa-f]{4}")
 # "@" may be written as an escape; an even number of backslashes before it escapes themselves.
 _ESCAPED_AT = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0040")
@@ -126,6 +130,7 @@ class AddressHasher:
         """
         pieces: list[bytes] = []
         append, known, find, find_last = pieces.append, self._known, block.find, block.rfind
+        starts_with = block.startswith
         done = value_count = 0
         at = find(b"@")
         while at >= 0:
@@ -133,15 +138,22 @@ class AddressHasher:
             start = find_last(b'"', at - LOCAL_BYTES - 1 if at > LOCAL_BYTES else 0, at) + 1
             end = find(b'"', at, at + DOMAIN_BYTES)
             hashed = known.get(block[start:end]) if start > done and end > 0 else None
-            if hashed is None:
+            if hashed is not None:
+                # What is known is no remote of version control, and a quote ends it.
+                value_count += starts_with(_EMAIL_START, start - _EMAIL_START_BYTES)
+            elif starts_with(_REMOTE, at - _REMOTE_AT):
+                # Every repository of a pull request has one: nothing to hash and none around it.
+                at = find(b"@", at + 1)
+                continue
+            else:
                 start, end = _address_span(block, done, at)
                 if start == at:
                     at = find(b"@", end)
                     continue
                 hashed = self._hash(block[start:end])
-            is_value = block.startswith(_EMAIL_START, start - len(_EMAIL_START))
-            if is_value and block[end : end + 1] == b'"' and hashed.startswith(b"email:"):
-                value_count += 1
+                is_value = starts_with(_EMAIL_START, start - _EMAIL_START_BYTES)
+                if is_value and block[end : end + 1] == b'"' and hashed.startswith(b"email:"):
+                    value_count += 1
             append(block[done:start])
             append(hashed)
             done = end
@@ -160,6 +172,9 @@ class AddressHasher:
         return b"email:" + digest.encode()
 
     def _hash(self, address: bytes) -> bytes:
+        known = self._known.get(address)
+        if known is not None:
+            return known
         local, domain = address.lower().rsplit(b"@", 1)
         if local in NOT_PERSONAL:
             return address
