@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lowest first: a layer imports from its own and from those before it.
 LAYERS = [
     [
+        "orchestration.allocator",
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
         "orchestration.failures", "orchestration.lake", "orchestration.journal",
         "orchestration.spreadsheets",
@@ -105,6 +106,13 @@ def test_dagster_is_at_the_edge(name: str, path: Path) -> None:
 @pytest.mark.parametrize(("name", "path"), modules())
 def test_a_module_opens_with_its_charter(name: str, path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), name
+
+
+@pytest.mark.parametrize("name", ["cli", "definitions"])
+def test_what_starts_a_process_sets_the_allocator_up_first(name: str) -> None:
+    ours = {"orchestration", "assets", "checks", "twin", "dagster", "duckdb"}
+    found = imports(ROOT / "orchestration" / f"{name}.py")
+    assert next(name for name in found if name.split(".")[0] in ours) == "orchestration.allocator"
 
 
 def test_package_markers_are_empty() -> None:
