@@ -1,5 +1,6 @@
 -- One archive file of clean lines as the columns of the lake (schema version 1).
 -- Grain: one event. {source} is the declared read_json call; nothing is inferred.
+-- What many columns are read from is named once: each step into a payload is planned anew.
 -- The era is told by the shape of the payload where the shape tells, else by date.
 select
     id as event_id,
@@ -11,11 +12,11 @@ select
             when payload.push_id is not null or payload.head is not null then 'E3'
             else 'unknown'
         end
-        when payload.pull_request is not null then case
-            when payload.pull_request."user" is not null
-                or payload.pull_request.title is not null
-                or payload.pull_request.created_at is not null then 'E2'
-            when payload.pull_request.id is not null then 'E3'
+        when pull_request is not null then case
+            when pull_request."user" is not null
+                or pull_request.title is not null
+                or pull_request.created_at is not null then 'E2'
+            when pull_request.id is not null then 'E3'
             else 'unknown'
         end
         when type like 'PullRequest%' then 'unknown'
@@ -41,35 +42,34 @@ select
     payload.before as before_sha,
     payload.commits as commits,
     case
-        when payload.pull_request is not null then 'pull_request'
-        when payload.issue.pull_request is not null then 'pull_request'
-        when payload.issue is not null then 'issue'
+        when pull_request is not null then 'pull_request'
+        when issue.pull_request is not null then 'pull_request'
+        when issue is not null then 'issue'
     end as thread_kind,
-    coalesce(payload.issue.id, payload.pull_request.id) as thread_id,
-    coalesce(payload.issue.number, payload.pull_request.number, payload.number) as thread_number,
-    coalesce(payload.issue.title, payload.pull_request.title) as thread_title,
-    coalesce(payload.issue.body, payload.pull_request.body) as thread_body,
-    coalesce(payload.issue.state, payload.pull_request.state) as thread_state,
-    coalesce(payload.issue.created_at, payload.pull_request.created_at) as thread_created_at,
-    coalesce(payload.issue.closed_at, payload.pull_request.closed_at) as thread_closed_at,
-    coalesce(payload.issue.comments, payload.pull_request.comments) as thread_comment_count,
-    coalesce(payload.issue."user".id, payload.pull_request."user".id) as thread_author_id,
-    coalesce(payload.issue."user".login, payload.pull_request."user".login)
-        as thread_author_login,
-    coalesce(payload.issue."user".type, payload.pull_request."user".type) as thread_author_type,
-    coalesce(payload.issue.author_association, payload.pull_request.author_association)
+    coalesce(issue.id, pull_request.id) as thread_id,
+    coalesce(issue.number, pull_request.number, payload.number) as thread_number,
+    coalesce(issue.title, pull_request.title) as thread_title,
+    coalesce(issue.body, pull_request.body) as thread_body,
+    coalesce(issue.state, pull_request.state) as thread_state,
+    coalesce(issue.created_at, pull_request.created_at) as thread_created_at,
+    coalesce(issue.closed_at, pull_request.closed_at) as thread_closed_at,
+    coalesce(issue.comments, pull_request.comments) as thread_comment_count,
+    coalesce(issue."user".id, pull_request."user".id) as thread_author_id,
+    coalesce(issue."user".login, pull_request."user".login) as thread_author_login,
+    coalesce(issue."user".type, pull_request."user".type) as thread_author_type,
+    coalesce(issue.author_association, pull_request.author_association)
         as thread_author_association,
-    payload.pull_request.merged as is_merged,
-    payload.pull_request.merged_at as merged_at,
-    payload.pull_request.commits as pull_commit_count,
-    payload.pull_request.additions as pull_addition_count,
-    payload.pull_request.deletions as pull_deletion_count,
-    payload.pull_request.changed_files as pull_changed_file_count,
-    payload.pull_request.head.repo.id as head_repository_id,
-    payload.comment.id as comment_id,
-    payload.comment.body as comment_body,
-    payload.comment.author_association as comment_author_association,
-    payload.comment."user".type as comment_author_type,
+    pull_request.merged as is_merged,
+    pull_request.merged_at as merged_at,
+    pull_request.commits as pull_commit_count,
+    pull_request.additions as pull_addition_count,
+    pull_request.deletions as pull_deletion_count,
+    pull_request.changed_files as pull_changed_file_count,
+    pull_request.head.repo.id as head_repository_id,
+    comment.id as comment_id,
+    comment.body as comment_body,
+    comment.author_association as comment_author_association,
+    comment."user".type as comment_author_type,
     payload.review.id as review_id,
     payload.review.state as review_state,
     payload.release.id as release_id,
@@ -79,10 +79,18 @@ select
     payload.forkee.created_at as forkee_created_at,
     payload.member.id as member_id,
     payload.member.login as member_login,
-    payload.pull_request.base.repo.created_at as repository_created_at,
-    payload.pull_request.base.repo.stargazers_count as repository_star_count,
-    payload.pull_request.base.repo.forks_count as repository_fork_count,
-    payload.pull_request.base.repo.language as repository_language,
-    payload.pull_request.base.repo.license.spdx_id as repository_licence,
-    payload.pull_request.base.repo.fork as repository_is_fork
-from {source}
+    base_repository.created_at as repository_created_at,
+    base_repository.stargazers_count as repository_star_count,
+    base_repository.forks_count as repository_fork_count,
+    base_repository.language as repository_language,
+    base_repository.license.spdx_id as repository_licence,
+    base_repository.fork as repository_is_fork
+from (
+    select
+        *,
+        payload.issue as issue,
+        payload.comment as comment,
+        payload.pull_request as pull_request,
+        payload.pull_request.base.repo as base_repository
+    from {source}
+)
