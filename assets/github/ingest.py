@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -424,8 +425,14 @@ def _row(name: str, source: str, state: str, reason: str | None) -> Entry:
     row.update(source=source, is_mirrored=False, source_bytes=0, source_sha256=None)
     row.update(_counts())
     row.update(schema_version=shapes.SCHEMA_VERSION, fetched_at=_iso(datetime.now(UTC)))
-    row["client_version"] = f"osmoscope {version('osmoscope')}"
+    row["client_version"] = _client_version()
     return row
+
+
+@cache
+def _client_version() -> str:
+    """Read once, as reading a package's metadata takes longer than all else of a row."""
+    return f"osmoscope {version('osmoscope')}"
 
 
 def _counts() -> Entry:

@@ -152,7 +152,7 @@ def literal(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one landing; with the same paths for every landing, plans are kept.
+    """The files of one landing; with the same paths for every landing, statements are kept.
 
     Attributes:
         lines: newline-delimited JSON without e-mail addresses; empty lines are placeholders.
@@ -234,10 +234,11 @@ def _copy(connection: duckdb.DuckDBPyConnection, source: str, parquet: Path) -> 
 def _execute_kept(
     connection: duckdb.DuckDBPyConnection, statement: str
 ) -> duckdb.DuckDBPyConnection:
-    """Execute a statement that the connection plans the first time only.
+    """Execute a statement that the connection parses the first time only.
 
-    Planning the landing query takes a tenth of the time of a small hour. The paths in the
-    statement must come again, as a plan is as large as it was costly and kept until the end.
+    DuckDB plans it each time anew, as a file that it reads may have changed; parsing alone takes a
+    millisecond of a small hour. The paths in the statement must come again, as it is kept until
+    the end.
     """
     name = "kept_" + hashlib.sha256(statement.encode()).hexdigest()[:32]
     try:
