@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from twin import events as ev
 from twin.accounts import (
     AI_AGENT,
     AUTOMATION,
@@ -262,7 +263,8 @@ def test_insiders_are_inside_and_outsiders_outside_at_the_time(demo: World) -> N
     for who in (inside, outside):
         assert (who < demo.accounts.person_count).all()
         assert (demo.accounts.created_at[who] <= at).all()
-    machine = demo.machine(repository, at, key)
+    act = rng.choice((ev.PUSH, ev.PULL, ev.ISSUES, ev.ISSUE_COMMENT, ev.REVIEW, ev.RELEASE), n)
+    machine = demo.machine(repository, at, key, act)
     assert np.isin(machine, demo.accounts.acting_machines).all()
     assert (demo.accounts.created_at[machine] <= at).all()
     assert np.array_equal(inside, demo.insider(repository, at, key))

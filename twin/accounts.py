@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from twin import words
 from twin.draws import DAY, YEAR, Bools, Floats, Ints, mixed, salt_of, stream, weighted_choice
+from twin.habits import MACHINES
 from twin.scales import Scale
 
 CLASSES = (
@@ -40,20 +41,21 @@ HUB_SINCE = int(np.datetime64("2018-06-01T00:00:00", "s").astype(np.int64))
 HUB_OPEN = int(np.datetime64("2019-10-01T00:00:00", "s").astype(np.int64))
 YOUNG = 20 * DAY
 
-# Login and class. Suffix, word "bot" without being one, and bots that say nothing: what name
-# rules get wrong. The last three never act on their own: `web-flow` commits what is merged on the
-# platform, `ghost` stands for deleted accounts.
-_MACHINES = (
-    ("merge-keeper[bot]", BOT), ("dep-lifter[bot]", BOT), ("ci-echo[bot]", BOT),
-    ("stale-sweeper[bot]", BOT), ("twin-release[bot]", BOT), ("acme-bot", BOT),
-    ("lattice-robot", BOT), ("docs-botler", BOT), ("nightly-sync", BOT), ("mirror-pusher", BOT),
-    ("auto-formatter", BOT), ("metrics-writer", BOT), ("dependabot[bot]", BOT),
-    ("github-actions[bot]", BOT), ("copilot-swe-agent[bot]", AI_AGENT), ("Copilot", AI_AGENT),
-    ("patchwright-agent[bot]", AI_AGENT), ("quillcoder", AI_AGENT),
-    ("fern-code-agent[bot]", AI_AGENT), ("github-merge-queue[bot]", AUTOMATION),
-    ("web-flow", AUTOMATION), ("ghost", GHOST),
-)  # fmt: skip
-_PEOPLE_WITH_BOT = ("botanica", "abbott-lea", "sabotage-dev", "robotics-fan", "talbot")
+# What is in the names of machines is in those of people, too.
+_PEOPLE_WITH_BOT = (
+    "botanica",
+    "abbott-lea",
+    "sabotage-dev",
+    "robotics-fan",
+    "talbot",
+    "jan-cabot",
+    "mirror-lake",
+    "release-the-cat",
+    "auto-didact",
+    "marc-robotham",
+    "sync-or-swim",
+    "ciara",
+)
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def unique_names(candidate: Callable[[int], str], count: int) -> list[str]:
 def draft_accounts(scale: Scale, seed: int, starts_at: int) -> Accounts:
     """Accounts before it is known what they own: times, ids and addresses are not final."""
     rng = stream(seed, "github accounts")
-    people, organisations, machines = scale.person_count, scale.organisation_count, len(_MACHINES)
+    people, organisations, machines = scale.person_count, scale.organisation_count, len(MACHINES)
     draws = rng.integers(0, 1 << 30, people + organisations).tolist()
 
     def person(i: int) -> str:
@@ -278,7 +280,7 @@ def draft_accounts(scale: Scale, seed: int, starts_at: int) -> Accounts:
         number = draws[people + i]
         return words.compound(number, "-") + ("-labs", "-org", "-io", "hq")[number >> 20 & 3]
 
-    machine_logins = [login for login, _ in _MACHINES]
+    machine_logins = [login for login, _, _ in MACHINES]
     given = machine_logins + unique_names(organisation, organisations)
     taken = {login.lower() for login in given}
     logins = unique_names(person, people)
@@ -288,7 +290,7 @@ def draft_accounts(scale: Scale, seed: int, starts_at: int) -> Accounts:
     numbers = rng.integers(0, 1 << 20, (total, 2)).tolist()
     names = [words.person_name(g, f) for g, f in numbers[:people]] + logins[people:]
     account_class = np.full(total, PERSON)
-    account_class[people : people + machines] = [code for _, code in _MACHINES]
+    account_class[people : people + machines] = [CLASSES.index(name) for _, name, _ in MACHINES]
     account_class[people + machines :] = ORGANISATION
     return Accounts(
         login=logins, name=names, email=[], email_domain=[], id=np.arange(total),
@@ -313,14 +315,18 @@ def _account_times(rng: np.random.Generator, account_class: Ints, starts_at: int
     young = rng.uniform(size=total) < 0.05
     created[young] = starts_at - rng.integers(DAY, 14 * DAY, int(young.sum()))
     created[0] = FIRST_ACCOUNT
-    bots = np.flatnonzero(account_class == BOT)
+    classes = [name for _, name, _ in MACHINES]
+    machines = np.flatnonzero(account_class == GHOST)[0] + 1 - len(MACHINES)
+    acting = np.arange(len(MACHINES) - 3)
+    bots = machines + acting[[classes[k] != "ai_agent" for k in acting]]
     created[bots] = FIRST_ACCOUNT + rng.integers(0, 10 * DAY, len(bots))
-    suffixed = bots[[_MACHINES[k][0].endswith("[bot]") for k in range(len(bots))]]
+    suffixed = bots[[MACHINES[k][0].endswith("[bot]") for k in bots - machines]]
     created[suffixed] = BOT_SUFFIX_SINCE + rng.integers(0, YEAR, len(suffixed))
     agents = account_class == AI_AGENT
     created[agents] = AGENTS_SINCE + rng.integers(0, 120 * DAY, int(agents.sum()))
-    created[np.isin(account_class, (AUTOMATION, GHOST))] = FIRST_ACCOUNT
-    created[np.flatnonzero(account_class == AUTOMATION)[0]] = BOT_SUFFIX_SINCE + YEAR
+    idle = machines + len(acting)
+    created[idle : idle + 3] = FIRST_ACCOUNT
+    created[idle] = BOT_SUFFIX_SINCE + YEAR
     return np.minimum(created, starts_at - DAY // 2)
 
 

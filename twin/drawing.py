@@ -43,6 +43,7 @@ from twin.draws import (
     weighted_choice,
 )
 from twin.events import CLOSED, ISSUE_THREAD, MERGED, OPENED, PULL_THREAD, REOPENED, Events
+from twin.habits import ANSWERS, TASKS, answered, gathered, pace, sittings, times
 from twin.past import Past, ThreadState
 from twin.timeline import INSIDER, MACHINE, OUTSIDER
 from twin.world import World
@@ -220,11 +221,12 @@ class Drawing:
         on_pull, repository = on_pull[found], repository[found]
         actor, role = self._actors(rng, kind, repository, created, before.day)
         on_issue = np.isin(kind, (ev.ISSUES, ev.ISSUE_COMMENT)) & ~on_pull
+        thread_kind = np.where(on_pull, PULL_THREAD, np.where(on_issue, ISSUE_THREAD, 0))
         acts = _acts(
             type=kind, action=action, created_at=created, repository=repository, actor=actor,
-            role=role,
-            thread_kind=np.where(on_pull, PULL_THREAD, np.where(on_issue, ISSUE_THREAD, 0)),
+            role=role, thread_kind=thread_kind,
         )  # fmt: skip
+        self._keep_time(acts, starts_at)
         acts = _sorted(_stacked([self._bursts(starts_at), self._published(starts_at), acts]))
         return _taken(acts, self._distinct(acts, before.once)), targets
 
@@ -266,7 +268,7 @@ class Drawing:
         machine, outsider = self._shares(kind, repository)
         role = np.where(draw[0] < machine, MACHINE, np.where(draw[1] < outsider, OUTSIDER, INSIDER))
         key = mixed(np.arange(n), day, self.salt)
-        actor = self._by_role(role, repository, created, key)
+        actor = self._by_role(role, repository, created, key, kind)
         star = np.flatnonzero(kind == ev.WATCH)
         role[star] = OUTSIDER
         for _ in range(_ATTEMPTS):
@@ -292,15 +294,63 @@ class Drawing:
             shares[mine] = planted[repository[mine]]
         return machine, outsider
 
-    def _by_role(self, role: Ints, repository: Ints, at: Ints, key: Hashes) -> Ints:
+    def _by_role(
+        self, role: Ints, repository: Ints, at: Ints, key: Hashes, act: Ints | int
+    ) -> Ints:
+        """Accounts of the given roles, for acts of the given type."""
         world = self.world
         actor = np.zeros(len(role), np.int64)
-        for code, choose in (
-            (MACHINE, world.machine), (OUTSIDER, world.outsider), (INSIDER, world.insider),
-        ):  # fmt: skip
+        for code, choose in ((OUTSIDER, world.outsider), (INSIDER, world.insider)):
             place = np.flatnonzero(role == code)
             actor[place] = choose(repository[place], at[place], key[place])
+        place = np.flatnonzero(role == MACHINE)
+        types = np.broadcast_to(np.asarray(act), role.shape)[place]
+        actor[place] = world.machine(repository[place], at[place], key[place], types)
         return actor
+
+    def _keep_time(self, acts: Acts, starts_at: int) -> None:
+        """Give acts the times of people's and machines' habits, and answers what they answer.
+
+        What could not happen at its new time stays where it was.
+        """
+        self._sit_down(acts, starts_at)
+        place = np.flatnonzero(acts["role"] == MACHINE)
+        kind, actor, thread_kind = (acts[name][place] for name in ("type", "actor", "thread_kind"))
+        machine = actor - self.world.accounts.person_count
+        second = acts["created_at"][place] - starts_at
+        task = gathered(machine, kind, mixed(place, second, self.salt, 6))
+        repository = acts["repository"][place[task]]
+        fits = (task >= 0) & self._may(repository, acts["created_at"][place], kind)
+        acts["repository"][place[fits]] = repository[fits]
+        on_thread = fits & (thread_kind > 0) & (acts["thread_kind"][place[task]] > 0)
+        thread_kind[on_thread] = acts["thread_kind"][place[task]][on_thread]
+        acts["thread_kind"][place] = thread_kind
+        at = starts_at + times(machine, kind, acts["repository"][place], second, self.salt)
+        fits = self._may(acts["repository"][place], at, kind)
+        acts["created_at"][place[fits]] = at[fits]
+        opens = acts["action"] == OPENED
+        openings = [np.flatnonzero(opens & (acts["thread_kind"] == code)) for code in range(3)]
+        opening, delay = answered(
+            machine, kind, thread_kind, openings, mixed(place, second, self.salt, 5)
+        )
+        at = acts["created_at"][opening] + delay
+        repository = acts["repository"][opening]
+        fits = (opening >= 0) & (at < starts_at + DAY) & self._may(repository, at, kind)
+        fits &= acts["actor"][opening] != actor
+        acts["created_at"][place[fits]] = at[fits]
+        acts["repository"][place[fits]] = repository[fits]
+
+    def _sit_down(self, acts: Acts, starts_at: int) -> None:
+        place = np.flatnonzero(acts["role"] != MACHINE)
+        actor, repository = acts["actor"][place], acts["repository"][place]
+        at = starts_at + sittings(actor, acts["created_at"][place] - starts_at, self.salt)
+        inside = acts["role"][place] == INSIDER
+        fits = self._may(repository, at, acts["type"][place])
+        # Anybody gives stars.
+        fits &= (acts["type"][place] == ev.WATCH) | (
+            self.world.is_insider(actor, repository, at) == inside
+        )
+        acts["created_at"][place[fits]] = at[fits]
 
     def _published(self, starts_at: int) -> Acts:
         """Repositories that were private from the beginning are published by somebody inside."""
@@ -313,7 +363,7 @@ class Drawing:
         role = np.full(len(found), INSIDER)
         return _acts(
             type=np.full(len(found), ev.PUBLIC), created_at=at[found], repository=found, role=role,
-            actor=self._by_role(role, found, at[found], mixed(found, self.salt, 4)),
+            actor=self._by_role(role, found, at[found], mixed(found, self.salt, 4), ev.PUBLIC),
         )  # fmt: skip
 
     def _bursts(self, starts_at: int) -> Acts:
@@ -402,7 +452,7 @@ class Drawing:
         gives_up = (action != MERGED) & (draw < 0.3) & (author < self.world.accounts.person_count)
         by_machine = (kind == ISSUE_THREAD) & (draw > 0.92)
         who = np.where(by_machine, MACHINE, INSIDER)
-        actor = np.where(gives_up, author, self._by_role(who, repository, at, key))
+        actor = np.where(gives_up, author, self._by_role(who, repository, at, key, ev.ISSUES))
         return _acts(
             type=np.where(kind == PULL_THREAD, ev.PULL, ev.ISSUES), action=action, created_at=at,
             repository=repository, actor=actor, role=np.where(gives_up, role, who),
@@ -494,6 +544,10 @@ class Drawing:
             chosen[row, today] = acts[name][newest[today] % n]
         has_old = self.past.has_kind(repository, kind)
         old = has_old & ((chosen[0] == 0) | (rng.uniform(size=len(wants)) < 0.4))
+        machine = np.flatnonzero(acts["role"][wants] == MACHINE)
+        number = acts["actor"][wants[machine]] - self.world.accounts.person_count
+        at_once = machine[np.isin(pace(number), (ANSWERS, TASKS)) & today[machine]]
+        old[at_once] = False
         number = self._old_number(rng, repository[old], kind[old], 3.0, 60)
         thread = self.past.threads(repository[old], number)
         for row, column in enumerate((number, thread.author, thread.role, thread.created_at)):

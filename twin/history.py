@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from twin import events as ev
 from twin.draws import (
     DAY,
     Bools,
@@ -235,7 +236,8 @@ class History:
         key = np.where(
             by_pull, mixed(origin, opener + 1, self._salt, 1), mixed(origin, own, self._salt, 2)
         )
-        person = self._acting(origin, acted_at, key, role)
+        act = np.where(by_pull, ev.PULL, ev.PUSH)
+        person = self._acting(origin, acted_at, key, role, act)
         hashed = mixed(origin, own, self._salt, 3)
         delay = np.where(hashed % np.uint64(4) == 0, below(hashed >> np.uint64(9), 7_200), 0)
         authored_at = np.where(by_pull, acted_at, committed_at) - delay
@@ -250,13 +252,17 @@ class History:
             is_machine=role == MACHINE,
         )  # fmt: skip
 
-    def _acting(self, repository: Ints, at: Ints, key: Hashes, role: Ints) -> Ints:
-        """An account of the given role at each place."""
+    def _acting(self, repository: Ints, at: Ints, key: Hashes, role: Ints, act: Ints | int) -> Ints:
+        """An account of the given role at each place, for an act of the given type."""
         found = self.world.insider(repository, at, key)
-        for which, choose in ((MACHINE, self.world.machine), (OUTSIDER, self.world.outsider)):
-            place = np.flatnonzero(role == which)
-            if len(place):
-                found[place] = choose(repository[place], at[place], key[place])
+        act = np.broadcast_to(np.asarray(act), role.shape)
+        outside, machine = np.flatnonzero(role == OUTSIDER), np.flatnonzero(role == MACHINE)
+        if len(outside):
+            found[outside] = self.world.outsider(repository[outside], at[outside], key[outside])
+        if len(machine):
+            found[machine] = self.world.machine(
+                repository[machine], at[machine], key[machine], act[machine]
+            )
         return found
 
     # ------------------------------------------------------------ threads
@@ -278,7 +284,7 @@ class History:
         )
         created_at = line.opened_at(repository, thread)
         key = mixed(repository, number, self._salt, 1)
-        person = self._acting(repository, created_at, key, role)
+        person = self._acting(repository, created_at, key, role, ev.PULL)
         merged_at, closed_at = self._ends(repository, thread, is_issue, created_at)
         gone = (role == OUTSIDER) & (mixed(key, 7) % np.uint64(_GHOST_ONE_IN) == 0)
         return Threads(
@@ -393,7 +399,7 @@ class History:
         if part == 14:
             who = np.where(kind < 0.9, 2, 3)
         role = np.where(who == 3, OUTSIDER, np.where(who == 0, MACHINE, OUTSIDER + 1))
-        author = self._acting(repository, created_at, key, role)
+        author = self._acting(repository, created_at, key, role, ev.ISSUE_COMMENT)
         author = np.where((who == 1) & ~thread.is_machine, thread.author, author)
         state = np.where(kind < 0.45, 1, np.where(kind < 0.8, 0, 2))
         return Comments(author=author, created_at=created_at, state=state)

@@ -37,6 +37,7 @@ from twin.events import (
     TYPES,
     Events,
 )
+from twin.habits import makes
 from twin.history import REVIEW_STATES, History
 from twin.identifiers import (
     comment_id,
@@ -476,7 +477,7 @@ class Renderer:
         return f'{{"email":"{email}","name":{quoted(name)}}}'
 
     def _create(self, row: "Row") -> str:
-        ref_type = ("branch", "branch", "tag", "repository")[row.variety & 3]
+        ref_type = self._ref_type(row, ("branch", "branch", "tag", "repository"))
         ref, full = _reference(row, ref_type)
         full_ref = f'"full_ref":"{full}",' if row.is_new_era else ""
         description = quoted(self.repositories.description[row.repository])
@@ -486,10 +487,17 @@ class Renderer:
         )
 
     def _delete(self, row: "Row") -> str:
-        ref_type = ("branch", "branch", "branch", "tag")[row.variety & 3]
+        ref_type = self._ref_type(row, ("branch", "branch", "branch", "tag"))
         ref, full = _reference(row, ref_type)
         full_ref = f'"full_ref":"{full}",' if row.is_new_era else ""
         return f'"ref":{ref},"ref_type":"{ref_type}",{full_ref}"pusher_type":"user"'
+
+    def _ref_type(self, row: "Row", usual: tuple[str, ...]) -> str:
+        """One of the usual sorts; a machine has one sort only, by its trade."""
+        machine = row.actor - self.accounts.person_count
+        if 0 <= machine < self.accounts.bot_count:
+            return "tag" if makes(machine, RELEASE) else "branch"
+        return usual[row.variety & 3]
 
     def _watch(self, _row: "Row") -> str:
         return '"action":"started"'

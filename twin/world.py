@@ -15,9 +15,7 @@ from datetime import UTC, date, datetime, time
 import numpy as np
 
 from twin.accounts import (
-    AGENTS_SINCE,
     AI_AGENT,
-    BOT,
     CLASSES,
     YOUNG,
     Accounts,
@@ -49,6 +47,7 @@ from twin.draws import (
     uniform_of,
     weighted_choice,
 )
+from twin.habits import serving
 from twin.repositories import (
     YEAR_2016,
     Repositories,
@@ -69,6 +68,7 @@ HORIZON_DAYS = 60
 EARLIEST_FIRST_DAY = date(2016, 4, 1)
 ERA_SWITCH = datetime(2025, 10, 7, tzinfo=UTC)
 _ATTEMPTS = 3
+_OF_BOTS, _OF_AGENTS = 7, 9
 
 
 @dataclass(frozen=True)
@@ -141,20 +141,25 @@ class World:
                 found[wrong] = self._loners[below(again, old)]
         return found
 
-    def machine(self, repository: Ints, at: Ints, key: Hashes) -> Ints:
-        """The bot of each repository, or for some of them lately a coding agent."""
+    def machine(self, repository: Ints, at: Ints, key: Hashes, act: Ints | int) -> Ints:
+        """The bot that does such an act in each repository, or lately in some a coding agent.
+
+        Args:
+            repository, at, key: elementwise.
+            act: type of the event, of those that some machine makes.
+        """
         accounts = self.accounts
         machines = accounts.acting_machines
-        bots = machines[accounts.account_class[machines] == BOT]
-        agents = machines[accounts.account_class[machines] == AI_AGENT]
-        ages = accounts.created_at
-        old = bots[ages[bots] < ages[bots].min() + 30 * DAY]
-        usual = bots[below(mixed(repository, 7), len(bots))]
-        usual = np.where(ages[usual] <= at, usual, old[below(mixed(repository, 8), len(old))])
-        agent = agents[below(mixed(repository, 9), len(agents))]
-        modern = (at >= AGENTS_SINCE) & (ages[agent] <= at)
-        modern &= (mixed(repository, 10) % np.uint64(4) == 0) & (mixed(key, 5) % np.uint64(2) == 0)
-        chosen: Ints = np.where(modern, agent, usual)
+        ages = accounts.created_at[machines]
+        act = np.broadcast_to(np.asarray(act), repository.shape)
+        is_agent = accounts.account_class[machines] == AI_AGENT
+        bot, _ = serving(np.flatnonzero(~is_agent), ages[~is_agent], repository, act, at, _OF_BOTS)
+        agent, is_there = serving(
+            np.flatnonzero(is_agent), ages[is_agent], repository, act, at, _OF_AGENTS
+        )
+        modern = is_there & (mixed(repository, 10) % np.uint64(4) == 0)
+        modern &= mixed(key, 5) % np.uint64(2) == 0
+        chosen: Ints = machines[np.where(modern, agent, bot)]
         return chosen
 
     def _period(self, repository: Ints, at: Ints, draw: Floats, count: Ints) -> Ints:
