@@ -61,11 +61,12 @@ class Curve:
 
 
 CURVES = (
-    # People who are active comment, review, push and open things; a program has its few tasks.
+    # People who are active comment, review, push and open things; a program has its few tasks. Who
+    # does one thing only, often, hardly ever is a person.
     Curve(
         "act_kind_count",
         "kinds",
-        ((1, 2.0), (2, 2.0), (4, 1.0), (6, 0.0), (8, -1.0), (10, -2.0), (13, -3.0)),
+        ((1, 2.5), (2, 2.0), (4, 1.0), (6, 0.0), (8, -1.0), (10, -2.0), (13, -3.0)),
         10,
         "people: about 8",
     ),
@@ -122,11 +123,11 @@ CURVES = (
         20,
         "people: above 0.5",
     ),
-    # Who is awake at all hours is not one person.
+    # Who is awake at all hours is not one person; one hour of the day is an evening or a schedule.
     Curve(
         "hour_entropy",
         "day",
-        ((0.7, -1.0), (0.85, -0.5), (0.93, 0.0), (0.98, 1.5)),
+        ((0.5, 0.0), (0.7, -1.0), (0.85, -0.5), (0.93, 0.0), (0.98, 1.5)),
         50,
         "people: below 0.9",
     ),

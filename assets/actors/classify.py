@@ -44,6 +44,7 @@ CERTAIN, EXCLUDED = 0.999, 0.001
 PRIOR = -3.5
 REASON_COUNT = 4
 GITHUB = "github"
+_ACTS = NAMES.index("act_count")
 _BOT_TYPES, _ORGANISATION_TYPES = ("bot",), ("organization", "organisation")
 
 SCHEMA = pa.schema(
@@ -148,6 +149,7 @@ def classify(accounts: Tabular, rules: Rules) -> Tabular:
             is_member,
             is_told,
         )
+        _say_what_is_missing(decision, platform, features[row, _ACTS])
     columns = _columns(accounts.column("login"), logins, decisions, rules)
     return type(accounts).from_arrays(columns, schema=SCHEMA)
 
@@ -228,8 +230,23 @@ def _decide(
         decision.actor_class = PERSON
     else:
         decision.actor_class = "unknown"
+
+
+def _say_what_is_missing(decision: _Decision, platform: str, act_count: float) -> None:
+    """An account of which nothing is said, or too little, has a reason for that."""
+    few = f"{act_count:,.0f} known act{'' if act_count == 1 else 's'}"
+    if platform != GITHUB:
+        few = "acts on this platform are not weighed"
+    elif np.isnan(act_count):
+        few = "too few acts are known"
+    elif act_count >= behaviour.FULL["act_count"]:
+        few = f"neither do {few}"
+    else:
+        few = f"{few} are too few to tell"
     if not decision.reasons:
-        decision.reasons.append("no evidence")
+        decision.reasons.append(f"no evidence: the name says nothing, {few}")
+    elif decision.actor_class == "unknown" and act_count < behaviour.FULL["act_count"]:
+        decision.reasons.append(few)
 
 
 def _settle(decision: _Decision, actor_class: str, reason: str, by: str = "rule") -> None:

@@ -21,6 +21,7 @@ from assets.actors.vocabulary import (
     NOT_BOTS,
     OF_ONESELF,
     SURNAMES_AT_END,
+    TASKS,
     TECHNICAL,
     WEIGHTS,
 )
@@ -30,6 +31,8 @@ APP_SUFFIX = "[bot]"
 LONGEST = 200
 # What a further word adds, relative to the one before it: two words for one thing are one fact.
 _FURTHER = 0.5
+# What a task counts before a word that is none of a machine's: `mirror-lake`.
+_BEFORE_ANOTHER = 0.5
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _LEET = re.compile(r"b0t(?![a-z])", re.IGNORECASE)
 # Spellings that the change of case would tear apart.
@@ -79,7 +82,7 @@ def evidence_of(login: str) -> NameEvidence:
     """Weigh the words of a login; never fails, whatever the text."""
     is_app = login.endswith(APP_SUFFIX)
     words = words_of(login)
-    speaking = [(word, *judged(word)) for word in dict.fromkeys(words)]
+    speaking = [(word, *_in_place(word, words)) for word in dict.fromkeys(words)]
     for_it = sorted(((w, word, why) for word, w, why in speaking if w > 0), reverse=True)
     against = sorted((w, word, why) for word, w, why in speaking if w < 0)
     log_odds = sum(item[0] * _FURTHER**rank for rank, item in enumerate(for_it))
@@ -89,6 +92,21 @@ def evidence_of(login: str) -> NameEvidence:
         reasons.insert(0, "name ends in [bot], which only apps of the platform do")
     strongest = for_it[0][0] if for_it else 0.0
     return NameEvidence(log_odds, strongest, tuple(reasons), words, is_app)
+
+
+def _in_place(word: str, words: tuple[str, ...]) -> tuple[float, str]:
+    """The weight of a word among those of its login, and why."""
+    weight, why = judged(word)
+    after = words[words.index(word) + 1 :]
+    if word in TASKS and any(_is_ordinary(other) for other in after):
+        return weight * _BEFORE_ANOTHER, f"{why}, but before a word of another kind"
+    return weight, why
+
+
+def _is_ordinary(word: str) -> bool:
+    """Whether a word is none by which machines and their accounts are called."""
+    is_word = len(word) > 1 and word.isalpha() and word != "user"
+    return is_word and word not in TECHNICAL and judged(word)[0] <= 0
 
 
 @lru_cache(maxsize=200_000)

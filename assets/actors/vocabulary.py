@@ -204,6 +204,10 @@ AT_START = _words("automation automated autobuild automerge jenkins deploy githu
 WEIGHTS: Mapping[str, tuple[float, str]] = {
     word: (weight, why) for weight, why, words in _GROUPS for word in words.split()
 }
+# What a compound is says its last word: a lake mirror mirrors, Mirror Lake is a lake.
+TASKS = frozenset(
+    word for word, (_, why) in WEIGHTS.items() if why == "a task of a machine rather than a trade"
+)
 GIVEN_NAMES = frozenset(word for word, (_, why) in WEIGHTS.items() if why == "a given name")
 # Makers, tools and tasks: before "bot" they leave little doubt.
 TECHNICAL = frozenset(
@@ -261,6 +265,6 @@ def digest() -> str:
     """A hash of all words and weights: a model is of the vocabulary that it was trained with."""
     tables = (
         sorted(WEIGHTS.items()), sorted(NOT_BOTS), sorted(SURNAMES_AT_END.items()),
-        sorted(HOLDING_BOT), OF_ONESELF, AT_END, AT_START, sorted(TECHNICAL),
+        sorted(HOLDING_BOT), OF_ONESELF, AT_END, AT_START, sorted(TECHNICAL), sorted(TASKS),
     )  # fmt: skip
     return hashlib.sha256(repr(tables).encode()).hexdigest()
