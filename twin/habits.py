@@ -203,7 +203,8 @@ def sittings(person: Ints, second: Ints, salt: int) -> Ints:
     np.minimum.at(end, group, (block + 1) * _SITTING - phase)
     room = end - first - 1
     pressed = np.minimum(1.0, room / np.maximum(longest, 1.0))
-    return first[group] + np.floor(waited * pressed[group]).astype(np.int64)
+    at: Ints = first[group] + np.floor(waited * pressed[group]).astype(np.int64)
+    return at
 
 
 def _grouped(parts: tuple[Ints, ...], by: tuple[Ints, ...]) -> tuple[Ints, Ints, Ints]:

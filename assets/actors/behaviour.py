@@ -92,6 +92,14 @@ CURVES = (
         10,
         "people: minutes",
     ),
+    # Nor does anybody turn to another repository within seconds, time after time.
+    Curve(
+        "hours_to_next_repository_median",
+        "moves",
+        ((0.005, 1.0), (0.02, 0.5), (0.05, 0.0), (2, 0.0), (12, -0.5)),
+        10,
+        "people: hours",
+    ),
     # People work in bursts with nights between them; a schedule is even.
     Curve(
         "gap_hours_gini",
