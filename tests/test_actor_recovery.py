@@ -9,6 +9,7 @@ known here. Who is staff of the Hub only its interface says: that is read in a n
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -26,21 +27,24 @@ from assets.warehouse.sources import make_readable
 from orchestration.lake import Lake
 from orchestration.settings import ArchiveSettings
 from twin.generate import write_world
-from twin.scales import SCALES
+from twin.scales import SCALES, Scale
 
 DAYS = [date(2025, 10, 6), date(2025, 10, 7)]
 SALT = b"a salt for tests only, 32 bytes."
-SCALE = replace(
+SMALL = replace(
     SCALES["tiny"], name="actors", events_per_day=12_000, person_count=1_500, repository_count=800
 )
+# So much happens that there is enough to tell machines by.
+BUSY = replace(SMALL, name="busy", events_per_day=60_000, person_count=6_000)
+SEED = 11
+WORLDS = [(SMALL, SEED), (SMALL, 12), (SMALL, 13), (BUSY, SEED)]
 MACHINES = {"bot", "ai_agent", "platform_automation"}
-# Everything that says in its name or on a list what it is, and what does not.
-SILENT = {
-    "nightly-sync", "mirror-pusher", "auto-formatter", "metrics-writer", "docs-botler",
-    "quillcoder", "lattice-robot", "weights-mirror",
-}  # fmt: skip
+# Everything that says in its name or on a list what it is, and what does not: of the latter only
+# what it does can tell.
+SILENT = {"metrics-writer", "docs-botler", "quillcoder", "lattice-robot"}
 PEOPLE_WITH_BOT = {
-    "botanica", "abbott-lea", "sabotage-dev", "robotics-fan", "talbot", "talbot_reads",
+    "botanica", "abbott-lea", "sabotage-dev", "robotics-fan", "talbot", "talbot_reads", "jan-cabot",
+    "mirror-lake", "release-the-cat", "auto-didact", "marc-robotham", "sync-or-swim", "ciara",
 }  # fmt: skip
 
 
@@ -67,10 +71,10 @@ class Account:
         return self.actor_class in MACHINES
 
 
-def landed(root: Path) -> HandLake:
+def landed(root: Path, scale: Scale, seed: int) -> HandLake:
     """A lake with the files of a world, landed as an operator would."""
     world = root.parent / "world"
-    write_world(world, SCALE, 11, DAYS, with_defects=False)
+    write_world(world, scale, seed, DAYS, with_defects=False)
     lake = Lake(root)
     ingester = Ingester(lake, ArchiveSettings(workers=2), SALT)
     ingester.prepare()
@@ -83,12 +87,20 @@ def landed(root: Path) -> HandLake:
     return HandLake(root)
 
 
+@contextmanager
+def built_on(folder: Path, scale: Scale, seed: int, *models: str) -> Iterator[Dbt]:
+    """The models of a world's accounts, built."""
+    with project_on(folder, lambda root: landed(root, scale, seed)) as project:
+        project.run("w", "build", "--select", "+dim_actor", "+actor_review_queue", *models,
+                    "--indirect-selection", "cautious", "--exclude-resource-type", "unit_test",
+                    )  # fmt: skip
+        yield project
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
-    with project_on(tmp_path_factory.mktemp("recovery"), landed) as project:
-        project.run("w", "build", "--select", "+dim_actor", "+identity_suggestion",
-                    "+actor_review_queue", "+bridge_identity", "--indirect-selection", "cautious",
-                    "--exclude-resource-type", "unit_test")  # fmt: skip
+    folder = tmp_path_factory.mktemp("recovery")
+    with built_on(folder, SMALL, SEED, "+identity_suggestion", "+bridge_identity") as project:
         yield project
 
 
@@ -97,9 +109,33 @@ def truth(built: Dbt, name: str) -> str:
     return f"read_parquet('{path}')"
 
 
-@pytest.fixture(scope="module")
-def accounts(built: Dbt) -> list[Account]:
+@dataclass(frozen=True)
+class Recovered:
+    """The accounts of a world that were planted and seen, and who waits for a reviewer."""
+
+    scale: Scale
+    accounts: list[Account]
+    queue: frozenset[tuple[str, str]]
+
+
+@pytest.fixture(scope="module", params=WORLDS, ids=lambda world: f"{world[0].name} {world[1]}")
+def recovered(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Recovered:
+    scale, seed = request.param
+    if (scale, seed) == (SMALL, SEED):
+        return read(request.getfixturevalue("built"), scale)
+    with built_on(tmp_path_factory.mktemp("recovery"), scale, seed) as project:
+        return read(project, scale)
+
+
+@pytest.fixture
+def accounts(recovered: Recovered) -> list[Account]:
     """Planted accounts that were seen."""
+    return recovered.accounts
+
+
+def read(built: Dbt, scale: Scale) -> Recovered:
     with duckdb.connect(str(built.warehouse("w")), read_only=True) as db:
         rows = db.execute(
             f"""
@@ -116,8 +152,12 @@ def accounts(built: Dbt) -> list[Account]:
             order by all
             """
         ).fetchall()
+        queue = db.execute("select platform, login from core.actor_review_queue").fetchall()
     policies = ("paper", "conservative", "aggressive")
-    return [Account(*row[:7], dict(zip(policies, row[7:10], strict=True)), row[10]) for row in rows]
+    accounts = [
+        Account(*row[:7], dict(zip(policies, row[7:10], strict=True)), row[10]) for row in rows
+    ]
+    return Recovered(scale, accounts, frozenset(queue))
 
 
 def ratio(part: int, whole: int) -> float:
@@ -141,7 +181,7 @@ def told(accounts: list[Account]) -> str:
         f"false: {one.platform} {one.login}, planted {one.planted}, called {one.actor_class} "
         f"({one.score:.3f}): {one.reasons}"
         for one in accounts
-        if one.is_machine != one.is_called_machine
+        if one.planted != one.actor_class and (one.is_machine or one.is_called_machine)
     ]
     return "\n".join(lines)
 
@@ -172,36 +212,52 @@ def test_conservative_removes_no_person(accounts: list[Account]) -> None:
     assert removed == [], told(accounts)
 
 
-# Machines that say nothing may hide, and some people act like clockwork: both are read below.
-LEAST_RECALL, LEAST_PRECISION, LEAST_PERSON_PRECISION = 0.75, 0.7, 0.97
+# Reached at seeds 11 to 13 is 0.91, where much happens 0.96: one more may be missed, of those that
+# only their acts could tell.
+LEAST_RECALL = {"actors": 0.85, "busy": 0.9}
+MAY_BE_MISSED = {"actors": SILENT, "busy": {"quillcoder", "metrics-writer"}}
 
 
-def test_classes_are_recovered(accounts: list[Account]) -> None:
+def test_classes_are_recovered(recovered: Recovered) -> None:
+    accounts = recovered.accounts
     machines = [one for one in accounts if one.is_machine]
     called = [one for one in accounts if one.is_called_machine]
-    right = [one for one in called if one.is_machine]
-    assert ratio(len(right), len(machines)) >= LEAST_RECALL, told(accounts)
-    assert ratio(len(right), len(called)) >= LEAST_PRECISION, told(accounts)
+    found = [one for one in machines if one.is_called_machine]
+    assert ratio(len(found), len(machines)) >= LEAST_RECALL[recovered.scale.name], told(accounts)
+    missed = {one.login for one in machines if not one.is_called_machine}
+    assert missed <= MAY_BE_MISSED[recovered.scale.name], told(accounts)
+    # Nobody else is called one, and of what is found the kind is right.
+    assert [one.login for one in called if not one.is_machine] == [], told(accounts)
+    assert [one.login for one in found if one.actor_class != one.planted] == [], told(accounts)
     precision, recall, count = figures(accounts, "person")
-    assert precision >= LEAST_PERSON_PRECISION and recall * count >= 100, told(accounts)
+    assert precision >= 0.99 and recall * count >= 100, told(accounts)
+    active = [one for one in accounts if one.planted == "person" and (one.act_count or 0) >= 50]
+    assert len(active) >= 20
+    assert ratio(sum(one.actor_class == "person" for one in active), len(active)) >= 0.95
 
 
-def test_every_false_decision_can_be_read(accounts: list[Account]) -> None:
-    false = [one for one in accounts if one.is_machine != one.is_called_machine]
-    for one in false:
-        # Words and figures, no codes.
+def test_every_false_decision_and_abstention_can_be_read(accounts: list[Account]) -> None:
+    """Words and figures, no codes; and who could not be told hears of what there was too little."""
+    others = [one for one in accounts if one.planted != one.actor_class]
+    assert len(others) > 100
+    for one in others:
         assert len(one.reasons.split()) >= 3, one
         assert "_" not in one.reasons.replace(one.login, ""), one
+        evidence = ("no evidence: ", "name token", " is ", "are too few", "curated", "the platform")
+        assert any(words in one.reasons for words in evidence), one
+    silent = [one for one in others if one.planted in MACHINES and (one.act_count or 0) >= 10]
+    for one in silent:
+        assert any(mark in one.reasons for mark in ("too few", "(people: ")), one
 
 
-def test_people_who_are_taken_for_machines_wait_for_a_reviewer(
-    built: Dbt, accounts: list[Account]
+def test_few_wait_for_a_reviewer_and_whoever_is_taken_for_a_machine_does(
+    recovered: Recovered,
 ) -> None:
-    queue = {
-        row[0] for row in built.rows("w", "select login from core.actor_review_queue")
-    }  # fmt: skip
-    taken = [one for one in accounts if one.planted == "person" and one.is_called_machine]
-    assert [one.login for one in taken if one.login not in queue] == []
+    waiting = [one for one in recovered.accounts if (one.platform, one.login) in recovered.queue]
+    assert len(waiting) <= 0.01 * len(recovered.accounts)
+    assert all(one.is_uncertain for one in waiting)
+    people = [one for one in waiting if not one.is_machine]
+    assert len(people) <= 5, people
 
 
 PAIRS = """
@@ -284,3 +340,15 @@ def test_staff_of_the_hub_is_who_it_says(staffed: Dbt) -> None:
     assert found == dict.fromkeys(
         staff & shown, ("platform", "the platform says that it is its staff")
     )
+
+
+def test_organisations_of_the_hub_are_who_it_says(staffed: Dbt) -> None:
+    planted = hub_world().hub_accounts
+    groups = set(planted.login[planted.person_count :])
+    found = dict(
+        staffed.rows("w", """
+            select login, actor_class from core.dim_actor where platform = 'huggingface'
+        """)
+    )  # fmt: skip
+    assert {login for login in found if found[login] == "organisation"} == groups & set(found)
+    assert len(groups & set(found)) > 5
