@@ -6,7 +6,7 @@ and bootstrap and of their alternatives, and the coverage of intervals. Does not
 statistics (assets.study.statistics).
 
     python -m bench.statistics [--only scale|coverage] [--share 1.0] [--draws 2000] [--json]
-    python -m bench.statistics --only coverage --rounds 600
+    python -m bench.statistics --only coverage --rounds 1000
 
 Each measurement of `scale` is a process of its own. The alternatives are scipy's: its test, and its
 bootstrap of one effect of one feature that draws rows, not owners; of that a few draws are timed
@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,8 @@ def main() -> int:
         ]
     if options.only != "scale":
         report["design_coverage"] = list(design_coverage(options.rounds))
+        report["many_coverage"] = list(many_coverage(options.rounds))
+        report["correlation_coverage"] = list(correlation_coverage(options.rounds))
         report["coverage"] = list(coverage(options.rounds))
     print(json.dumps(report, indent=1) if options.json else as_text(report))
     return 1 if options.check and not is_met(report) else 0
@@ -110,10 +112,17 @@ def platform(count: int, share: float) -> Platform:
     return np.column_stack(features), owner
 
 
-def made(rng: np.random.Generator, rows: int, median: int, tail: float, largest: int) -> Ints:
-    """A lognormal body, and a Pareto tail for one in twenty."""
+def made(
+    rng: np.random.Generator,
+    rows: int,
+    median: int,
+    tail: float,
+    largest: int,
+    own: NDArray[np.float64] | float = 0.0,
+) -> Ints:
+    """A lognormal body, in part of the owner's own, and a Pareto tail for one in twenty."""
     centre = np.log(median + 0.5) if median else -1.2
-    values = np.floor(np.exp(rng.normal(centre, 1.2, rows)))
+    values = np.floor(np.exp(rng.normal(centre, 0.9 if np.ndim(own) else 1.2, rows) + own))
     heavy = rng.random(rows) < 0.05
     values[heavy] = np.floor(rng.pareto(tail, int(heavy.sum())) * max(median, 1) * 3)
     return np.minimum(values, largest).astype(np.int64)
@@ -186,7 +195,11 @@ def scipy_bootstrap(github: Platform, hub: Platform, draws: int) -> Row:
 # ---------------------------------------------------------------- coverage
 
 
-KINDS = ("continuous", "whole", "zeros", "heavy", "alone")
+KINDS = ("continuous", "whole", "zeros", "heavy", "alone", "moderate", "paper")
+# Mean of the logarithm of either group's values.
+LEVELS = (2.8, 2.0)
+# Draws of the bootstrap; of 2,000 percentiles are a little steadier.
+DRAWS = 400
 
 
 def coverage(rounds: int) -> Iterator[Row]:
@@ -194,8 +207,8 @@ def coverage(rounds: int) -> Iterator[Row]:
 
     Owners have 1 to 50 repositories (Pareto 1.5), whose values share a part (lognormal, 0.6 of the
     owner and 0.8 of the repository). `whole` rounds them down, `zeros` does so with a quarter of
-    them, `heavy` are whole numbers of owners with up to 200 (Pareto 1.1), `alone` has one of each.
-    A missing end counts as infinite where it is the upper one; without both nothing is counted.
+    them, `heavy` are whole numbers of owners with up to 200 (Pareto 1.1), `alone` has one of each;
+    `moderate` are gamma counts, `paper` the commits of `FEATURES` with the publication's tails.
     """
     from assets.study.statistics import two_sample
     from assets.study.statistics.bootstrap import Group, clustered_bootstrap
@@ -203,29 +216,100 @@ def coverage(rounds: int) -> Iterator[Row]:
 
     for kind in KINDS:
         rng = np.random.default_rng([1, KINDS.index(kind)])
-        everything = [activity(rng, 400_000, at, kind)[0] for at in (2.8, 2.0)]
+        everything = [activity(rng, 400_000, at, kind)[0] for at in LEVELS]
         effects = two_sample.effects(*everything)
         truth = {name: getattr(effects, name) for name in two_sample.EFFECTS}
         truth |= {"mean": everything[0].mean(), "median": np.median(everything[0])}
-        for owners in (10, 20, 30, 50, 100, 300):
-            hits: dict[str, list[bool]] = {name: [] for name in truth}
+        for owners in (10, 20, 50, 100, 300):
+            hits = Hits(truth, rounds)
             for seed in range(rounds):
-                groups = [activity(rng, owners, level, kind) for level in (2.8, 2.0)]
+                groups = [activity(rng, owners, level, kind) for level in LEVELS]
                 (found,) = clustered_bootstrap(
                     *(Group(values, cluster=owner) for values, owner in groups),
-                    draws=800, seed=seed,
+                    draws=DRAWS, seed=seed,
                 )  # fmt: skip
                 values, owner = groups[0]
-                ends = dict(found.effects) | {
+                hits.add(found.effects)
+                hits.add({
                     "mean": mean_interval(values, cluster=owner),
                     "median": median_interval(values, cluster=owner),
-                }
-                for name, one in ends.items():
-                    if one.low is not None:
-                        high = np.inf if one.high is None else one.high
-                        hits[name].append(one.low <= truth[name] <= high)
-            yield {"kind": kind, "owners": owners, "rounds": rounds,
-                   **{name: float(np.mean(hit)) for name, hit in hits.items()}}  # fmt: skip
+                })  # fmt: skip
+            yield {"kind": kind, "owners": owners, "rounds": rounds, **hits.told()}
+
+
+def many_coverage(rounds: int) -> Iterator[Row]:
+    """The same of means and their ratio, which have intervals of many owners only.
+
+    `light` are gamma counts of owners with one repository each, `few` of owners with up to four.
+    """
+    from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+    from assets.study.statistics.one_sample import mean_interval
+
+    for at, kind in enumerate(("light", "few", "moderate", "paper")):
+        rng = np.random.default_rng([5, at])
+        means = [activity(rng, 2_000_000, level, kind)[0].mean() for level in LEVELS]
+        truth = {"mean": means[0], "ratio_of_means": means[0] / means[1]}
+        for owners in (1000, 2000):
+            hits = Hits(truth, rounds)
+            for seed in range(rounds):
+                groups = [activity(rng, owners, level, kind) for level in LEVELS]
+                sides = (Group(values, cluster=owner) for values, owner in groups)
+                (found,) = clustered_bootstrap(*sides, draws=DRAWS, seed=seed)
+                hits.add({"mean": mean_interval(groups[0][0], cluster=groups[0][1]),
+                          "ratio_of_means": found.effects["ratio_of_means"]})  # fmt: skip
+            yield {"kind": kind, "owners": owners, "rounds": rounds, **hits.told()}
+
+
+def correlation_coverage(rounds: int) -> Iterator[Row]:
+    """The same of correlations by owner: age and a level of the owner's make both features."""
+    from assets.study.statistics.correlation import correlate
+
+    for at, kind in enumerate(("continuous", "heavy", "alone")):
+        rng = np.random.default_rng([4, at])
+        parts = [_aged(rng, 400_000, kind)[1:] for _ in range(4)]
+        x, y, age = (np.concatenate(part) for part in zip(*parts, strict=True))
+        truth = {name: one.value for name, one in correlate(x, y, age=age).items()}
+        for owners in (50, 100, 200, 500, 2000):
+            hits = Hits(truth, rounds)
+            for _ in range(rounds):
+                owner, x, y, age = _aged(rng, owners, kind)
+                hits.add(correlate(x, y, age=age, cluster=owner))
+            yield {"kind": kind, "owners": owners, "rounds": rounds, **hits.told()}
+
+
+def _aged(rng: np.random.Generator, owners: int, kind: str) -> tuple[Any, ...]:
+    """Owners, two counts with lognormal tails and a quarter to a half of zeros, and ages."""
+    owner = _owner(rng, owners, kind)
+    level, unit = rng.normal(size=owners)[owner], rng.normal(size=owner.size)
+    noise = rng.normal(size=(3, owner.size))
+    age = np.exp(3 + 0.7 * noise[0] + 0.3 * level)
+    x = np.floor(age * np.exp(-1 + level + 0.6 * unit + noise[1]))
+    y = np.floor(age**0.7 * np.exp(-3 + 0.8 * level + 0.6 * unit + 1.2 * noise[2]))
+    return owner, x, y, age
+
+
+class Hits:
+    """How many intervals were made, and how many of these held the truth."""
+
+    def __init__(self, truth: Row, rounds: int) -> None:
+        self.truth, self.rounds = truth, rounds
+        self.held: dict[str, list[bool]] = {name: [] for name in truth}
+
+    def add(self, found: Mapping[Any, Any]) -> None:
+        """Ends by name; a missing upper one is infinite, a missing lower one: no interval."""
+        for name, one in found.items():
+            if one.low is not None:
+                high = np.inf if one.high is None else one.high
+                # A value among whole ones may be rounded.
+                near = 1e-9 * abs(self.truth[name])
+                self.held[name].append(one.low - near <= self.truth[name] <= high + near)
+
+    def told(self) -> Row:
+        """Share that held the truth, and share that was made."""
+        return {
+            name: [float(np.mean(held)) if held else None, len(held) / self.rounds]
+            for name, held in self.held.items()
+        }
 
 
 def design_coverage(rounds: int) -> Iterator[Row]:
@@ -247,30 +331,41 @@ def design_coverage(rounds: int) -> Iterator[Row]:
     for share in (0.01, 0.04):
         size = np.minimum(np.maximum(np.rint(share * frame.sum() / 4), frame // 100), frame)
         size[-1] = frame[-1]
-        hits: dict[str, list[bool]] = {name: [] for name in truth}
+        hits = Hits(truth, rounds)
         for _ in range(rounds):
             at = np.concatenate([
                 rng.choice(np.flatnonzero(stratum == one), int(count), replace=False)
                 for one, count in enumerate(size)
             ])  # fmt: skip
             sample = estimators.sample_of(stratum[at], frame)
-            for name, found in correlate(x[at], y[at], age=age[at], sample=sample).items():
-                hits[name].append(found.low <= truth[name] <= found.high)
-        yield {"kind": "by design", "units": int(size.sum()), "rounds": rounds,
-               **{name: float(np.mean(hit)) for name, hit in hits.items()}}  # fmt: skip
+            hits.add(correlate(x[at], y[at], age=age[at], sample=sample))
+        yield {"kind": "by design", "units": int(size.sum()), "rounds": rounds, **hits.told()}
 
 
 def activity(
     rng: np.random.Generator, owners: int, level: float, kind: str
 ) -> tuple[NDArray[np.float64], Ints]:
     """Values of repositories and their owners."""
-    shape, most = {"heavy": (1.1, 200), "alone": (1.5, 1)}.get(kind, (1.5, 50))
-    sizes = np.minimum(1 + np.floor(rng.pareto(shape, owners)), most).astype(np.int64)
-    owner = np.repeat(np.arange(owners), sizes)
+    owner = _owner(rng, owners, kind)
+    if kind in ("moderate", "light", "few"):
+        own = np.exp(rng.normal(0, 0.3, owners))[owner]
+        return np.floor(rng.gamma(2, np.exp(level) / 2, owner.size) * own), owner
+    if kind == "paper":
+        median, tail, largest = FEATURES[GITHUB if level == LEVELS[0] else HUB][0]
+        values = made(rng, owner.size, median, tail, largest, rng.normal(0, 0.8, owners)[owner])
+        return values.astype(np.float64), owner
     values = np.exp(level + rng.normal(0, 0.6, owners)[owner] + rng.normal(0, 0.8, owner.size))
     if kind in ("whole", "heavy", "zeros"):
         values = np.floor(values / (4 if kind == "zeros" else 1))
     return values, owner
+
+
+def _owner(rng: np.random.Generator, owners: int, kind: str) -> Ints:
+    """The owner of each repository."""
+    one_each = dict.fromkeys(("alone", "light"), (1.5, 1))
+    shape, most = {"heavy": (1.1, 200), "few": (1.5, 4), **one_each}.get(kind, (1.5, 50))
+    sizes = np.minimum(1 + np.floor(rng.pareto(shape, owners)), most).astype(np.int64)
+    return np.repeat(np.arange(owners), sizes)
 
 
 # ---------------------------------------------------------------- the report
@@ -303,20 +398,25 @@ def as_text(report: Row) -> str:
                 + "".join(f"{figure:>10.0f}" for figure in memory)
                 + f"  {run['rows']:,}, {run['draws']:,}{note}"
             )
-    for part in ("coverage", "design_coverage"):
+    for part in ("design_coverage", "many_coverage", "correlation_coverage", "coverage"):
         if part in report:
             lines += _table(report[part])
     return "\n".join(lines)
 
 
 def _table(rows: list[Row]) -> list[str]:
+    """Coverage, and behind it the share of samples with an interval where it is not of all."""
     first, size = rows[0], "owners" if "owners" in rows[0] else "units"
     names = [name for name in first if name not in ("kind", size, "rounds")]
     lines = [f"{'coverage':<12}{size:>7}" + "".join(f"{name:>20}" for name in names)]
     for row in rows:
-        shares = "".join(f"{row[name]:>20.3f}" for name in names)
-        lines.append(f"{row['kind']:<12}{row[size]:>7}{shares}")
+        lines.append(f"{row['kind']:<12}{row[size]:>7}" + "".join(_cell(*row[n]) for n in names))
     return [*lines, f"{first['rounds']} rounds"]
+
+
+def _cell(covered: float | None, made_of: float) -> str:
+    share = "" if made_of == 1 else f" of {made_of:.0%}"
+    return f"{'none' if covered is None else f'{covered:.3f}{share}':>20}"
 
 
 if __name__ == "__main__":

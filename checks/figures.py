@@ -88,6 +88,8 @@ ALL_RULES = (
             + _ordered("median_low", "median_value", "median_high"),
             "intervals have both ends": "(mean_low IS NULL) = (mean_high IS NULL)"
             " AND (median_low IS NULL) = (median_high IS NULL)",
+            "a missing interval has its reason": "status <> 'measured' OR reason IS NOT NULL"
+            " OR (mean_low IS NOT NULL AND median_low IS NOT NULL)",
             "mean not above maximum": _ordered("mean_value", f"maximum_value * (1 + {NEAR})"),
             "shares from 0 to 1": _share("zero_share", "gini", "top_percent_share"),
             "tail within the values": "tail_count <= repository_count AND tail_exponent > 1"
@@ -107,6 +109,8 @@ ALL_RULES = (
             "interval holds its value": _ordered(
                 "coefficient_low", "coefficient", "coefficient_high"
             ),
+            "a missing interval has its reason": "coefficient_low IS NOT NULL"
+            " OR reason IS NOT NULL",
         },
         (("platform", "first_feature", "second_feature", "method"), 36),
     ),
@@ -127,6 +131,8 @@ ALL_RULES = (
             "intervals in order": " AND ".join(
                 _ordered(f"{effect}_low", f"{effect}_high") for effect in EFFECTS
             ),
+            "a missing end has its reason": "reason IS NOT NULL OR "
+            + " AND ".join(f"{effect}_high IS NOT NULL" for effect in EFFECTS),
             "delta from -1 to 1": "least(cliffs_delta, cliffs_delta_low) >= -1"
             " AND greatest(cliffs_delta, cliffs_delta_high) <= 1",
         },

@@ -35,6 +35,12 @@ def one(first: Group, second: Group, **options: Any) -> Intervals:
     return found
 
 
+@pytest.fixture
+def any_tail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples far smaller than those whose means have an interval."""
+    monkeypatch.setattr(bootstrap, "unseen_tail", lambda *_: None)
+
+
 # ---------------------------------------------------------------- what a draw is
 
 
@@ -60,7 +66,7 @@ def test_a_draw_is_the_effects_with_owners_numbers_as_weights(
         weight = numbers[owner, draw]
         expected = effects(x, y, first_weight=w * weight[: x.size],
                            second_weight=v * weight[x.size :])  # fmt: skip
-        for name in EFFECTS:
+        for name in found:
             wanted = getattr(expected, name)
             if name == "hodges_lehmann":
                 wanted = np.clip(wanted, counter.points[0], counter.points[-1])
@@ -100,6 +106,7 @@ def test_units_of_weight_zero_are_left_out() -> None:
     )
 
 
+@pytest.mark.usefixtures("any_tail")
 def test_whole_weights_are_copies_of_the_same_owner() -> None:
     rng = np.random.default_rng(2)
     (x, a), (y, b) = activity(rng, 60, 2.0, True), activity(rng, 50, 1.0, True)
@@ -114,6 +121,7 @@ def test_whole_weights_are_copies_of_the_same_owner() -> None:
             )
 
 
+@pytest.mark.usefixtures("any_tail")
 def test_features_share_the_draws_and_may_be_unknown() -> None:
     rng = np.random.default_rng(3)
     (x, a), (y, b) = activity(rng, 80, 2.0), activity(rng, 80, 1.0)
@@ -160,6 +168,7 @@ def test_standard_errors_are_those_of_the_linearised_delta() -> None:
     assert math.log(found.p_value) == pytest.approx(math.log(expected.p_value), rel=0.2)
 
 
+@pytest.mark.usefixtures("any_tail")
 def test_standard_error_of_the_ratio_of_means_is_that_of_the_delta_method() -> None:
     rng = np.random.default_rng(7)
     x, y = rng.gamma(2, 3, 500), rng.gamma(2, 1, 400)
@@ -182,6 +191,7 @@ def test_copies_of_an_owner_tell_nothing_new() -> None:
     assert errors[2] == pytest.approx((errors[0] or 0) / 3, rel=0.1)
 
 
+@pytest.mark.usefixtures("any_tail")
 def test_common_owners_are_drawn_for_both_groups() -> None:
     rng = np.random.default_rng(9)
     values, owner = activity(rng, 50, 2.0)
@@ -306,8 +316,8 @@ def test_slopes_are_what_a_little_more_of_an_owner_changes() -> None:
         change = math.log(more.ratio_of_means or 1) - math.log(plain.ratio_of_means or 1)
         assert change / little == pytest.approx(means[owner], abs=1e-4)
     counter = bootstrap._Counter.of(table, mine, other)
-    for name in EFFECTS:
-        assert counter.plain[name] == pytest.approx(getattr(plain, name), rel=1e-2)
+    for name, value in counter.plain.items():
+        assert value == pytest.approx(getattr(plain, name), rel=1e-2)
     spreads = counter.spreads
     assert spreads["ratio_of_means"].degrees < 6 < spreads["cliffs_delta"].degrees
 
@@ -331,7 +341,9 @@ def test_spread_is_that_of_leaving_out_an_owner_at_a_time() -> None:
     ])  # fmt: skip
     moved = np.array(bootstrap._moved(table, mine, other, bootstrap._mean_slopes(mine, other)))
     expected = math.sqrt(11 / 12 * (of_means.sum(axis=1) ** 2).sum() / (moved.sum(0) ** 2).sum())
-    assert bootstrap._spread_of_means(table, mine, other).more == pytest.approx(expected)
+    assert bootstrap._compared(
+        mine, other, *bootstrap._moved_means(table, mine, other)
+    ).more == pytest.approx(expected)
 
 
 def test_under_a_design_what_moves_an_effect_is_the_design_s() -> None:
@@ -390,32 +402,82 @@ def test_neighbours_taken_together_change_an_interval_by_less_than_its_error(
 # ---------------------------------------------------------------- planted truth
 
 
-@pytest.mark.parametrize(("owners", "rounds"), [(60, 100), (200, 100)])
-def test_intervals_cover_planted_effects(owners: int, rounds: int) -> None:
-    rng = np.random.default_rng(owners)
+@pytest.mark.parametrize("owners", [20, 40])
+def test_intervals_cover_planted_effects(owners: int) -> None:
+    rng, rounds = np.random.default_rng(owners), 400
     # As many owners as make the error of the truth small beside an interval.
     truth = effects(*(activity(rng, 100_000, level)[0] for level in (2.0, 1.2)))
-    hits = dict.fromkeys(EFFECTS, 0)
+    names = set(EFFECTS) - {"ratio_of_means"}
+    hits = dict.fromkeys(names, 0)
     for seed in range(rounds):
         (x, a), (y, b) = activity(rng, owners, 2.0), activity(rng, owners, 1.2)
         found = one(Group(x, cluster=a), Group(y, cluster=b), draws=320, seed=seed)
-        for name in EFFECTS:
+        for name in names:
             end = found.effects[name]
             assert end.low is not None and end.high is not None
             hits[name] += end.low <= getattr(truth, name) <= end.high
-    # 95 of 100 are expected; fewer than 88 are seen by chance once in 250 times.
-    assert all(count >= 88 for count in hits.values()), hits
-    assert sum(hits.values()) < 5 * rounds
+    # 380 are expected; of 90 % more than 372 are seen once in 20 times, fewer than 368 of 95 %
+    # once in 400 times.
+    assert all(368 <= count < rounds for count in hits.values()), hits
+
+
+def test_ratios_of_medians_hold_where_both_medians_are_near_a_step() -> None:
+    rng, rounds = np.random.default_rng(25), 600
+    hits = 0
+    for _ in range(rounds):
+        # Medians of 4 and 1, up to which and below which nearly half lies.
+        (x, a), (y, b) = activity(rng, 40, 2.8 - math.log(4)), activity(rng, 40, 2.0 - math.log(4))
+        pair = Group(np.floor(x), cluster=a), Group(np.floor(y), cluster=b)
+        end = one(*pair, draws=16).effects["ratio_of_medians"]
+        hits += end.low is None or end.low <= 4 <= (end.high or math.inf)
+    # 570 are expected at least; percentiles of draws held it in 93 % of cases.
+    assert hits >= 558, hits
+
+
+def test_the_ratio_of_medians_is_that_of_an_ellipse_of_shares() -> None:
+    rng = np.random.default_rng(26)
+    x, y = rng.normal(10, 1, 2000), rng.normal(5, 1, 1500)
+    found = one(Group(x), Group(y), draws=16).effects["ratio_of_medians"]
+    # The delta method, with the normal density at the middle.
+    error = math.sqrt(math.pi / 2) * math.sqrt(1 / 2000 / 10**2 + 1 / 1500 / 5**2)
+    ends = [np.median(x) / np.median(y) * math.exp(sign * 1.96 * error) for sign in (-1, 1)]
+    assert (found.low, found.high) == pytest.approx(ends, abs=0.012)
+    assert found.standard_error == pytest.approx(2 * error, rel=0.25)
+    same = Group(x, cluster=np.arange(2000))
+    common = one(same, same, draws=16, has_common_clusters=True).effects["ratio_of_medians"]
+    assert (common.low, common.high) == pytest.approx((1, 1))
+
+
+def test_a_median_of_either_sign_below_has_no_interval() -> None:
+    rng = np.random.default_rng(27)
+    found = one(Group(rng.normal(3, 1, 50)), Group(rng.normal(0, 1, 50)), draws=16)
+    assert found.effects["ratio_of_medians"] == Interval(reason="the denominator may be zero")
+
+
+def test_the_ratio_of_means_has_an_interval_where_both_tails_are_seen_and_light() -> None:
+    rng = np.random.default_rng(28)
+    light, few = rng.gamma(2, 3, 3000), rng.gamma(2, 3, 900)
+    heavy = rng.pareto(1.2, 3000)
+    reasons = []
+    for group in (light, few, heavy):
+        found = one(Group(group), Group(light), draws=160).effects["ratio_of_means"]
+        reasons.append(found.reason)
+        assert (found.low is None) == (found.reason is not None)
+    assert reasons == [
+        None,
+        "on a side fewer than 1,000 owners do not show how heavy the tail is",
+        "on a side so heavy a tail does not show its variance",
+    ]
 
 
 def test_intervals_of_whole_numbers_cover_at_least_as_often() -> None:
     rng = np.random.default_rng(21)
     truth = effects(*(activity(rng, 100_000, level, True)[0] for level in (2.0, 1.6)))
-    hits = dict.fromkeys(EFFECTS, 0)
+    hits = dict.fromkeys(set(EFFECTS) - {"ratio_of_means"}, 0)
     for seed in range(60):
         (x, a), (y, b) = activity(rng, 200, 2.0, True), activity(rng, 200, 1.6, True)
         found = one(Group(x, cluster=a), Group(y, cluster=b), draws=320, seed=seed)
-        for name in EFFECTS:
+        for name in hits:
             end = found.effects[name]
             assert end.low is not None and end.high is not None
             hits[name] += end.low <= getattr(truth, name) <= end.high
@@ -453,6 +515,7 @@ def test_a_group_without_values_has_no_interval() -> None:
     assert nobody.low is None and nobody.reason is not None
 
 
+@pytest.mark.usefixtures("any_tail")
 def test_a_denominator_of_zero_has_no_interval() -> None:
     rng = np.random.default_rng(14)
     x, y = rng.integers(1, 9, 50), np.where(rng.random(50) < 0.7, 0, 3)
@@ -469,7 +532,7 @@ def test_a_denominator_that_may_be_zero_has_no_upper_end() -> None:
     median = one(Group(x), Group(y), draws=320).effects["ratio_of_medians"]
     assert median.low is not None and 0 < median.low < np.median(x) / 3
     assert median.high is None and median.standard_error is None
-    assert median.reason == "the denominator is zero in some of the draws"
+    assert median.reason == "the denominator may be zero"
 
 
 def test_a_ratio_of_zero_has_an_interval_from_zero_on() -> None:

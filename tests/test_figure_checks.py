@@ -96,8 +96,10 @@ BROKEN = {
         "known where counted": "repository_count = 0 WHERE status = 'measured'",
         "no count below zero": "unknown_count = -1",
         "quantiles in order": "p75_value = 1e9 WHERE status = 'measured'",
-        "intervals hold their value": "mean_low = mean_value + 1 WHERE mean_low IS NOT NULL",
+        "intervals hold their value": "median_low = median_value + 1 WHERE median_low IS NOT NULL",
         "intervals have both ends": "median_high = NULL WHERE median_low IS NOT NULL",
+        "a missing interval has its reason": "reason = NULL WHERE mean_low IS NULL"
+        " AND status = 'measured'",
         "mean not above maximum": "maximum_value = mean_value / 2, p99_value = 0, p90_value = 0,"
         " p75_value = 0, median_value = 0, p25_value = 0 WHERE mean_value > 0",
         "shares from 0 to 1": "gini = 1.5 WHERE gini IS NOT NULL",
@@ -108,7 +110,9 @@ BROKEN = {
         "measured or with a reason": "coefficient = NULL WHERE status = 'measured'",
         "from -1 to 1": "coefficient = 1.01, coefficient_high = 1.01 WHERE status = 'measured'",
         "interval holds its value": "coefficient_low = 0.9, coefficient = 0.5"
-        " WHERE coefficient_low IS NOT NULL",
+        " WHERE status = 'measured'",
+        "a missing interval has its reason": "reason = NULL WHERE method = 'pearson'"
+        " AND status = 'measured'",
     },
     "mart_platform_comparison": {
         "measured or with a reason": "cliffs_delta = NULL WHERE status = 'measured'",
@@ -119,6 +123,7 @@ BROKEN = {
         "A gives delta": "vargha_delaney_a = 0.123 WHERE status = 'measured'",
         "means and medians not above maxima": "github_mean = 1e9 WHERE status = 'measured'",
         "intervals in order": "ratio_of_means_low = 9, ratio_of_means_high = 8",
+        "a missing end has its reason": "reason = NULL WHERE ratio_of_means_low IS NULL",
         "delta from -1 to 1": "cliffs_delta_high = 1.01, cliffs_delta = 0.5",
     },
     "mart_distribution": {

@@ -71,7 +71,8 @@ def _pair(named: Row, population: Population, first: Known, second: Known) -> It
             why = "the age of hardly any is known"
             yield {**named, **_blank(method, int(is_aged.sum()), why)}
             continue
-        reason = limit if one.status == "measured" else "a feature is the same for all"
+        limits = "; ".join(filter(None, (limit, one.reason))) or None
+        reason = limits if one.status == "measured" else "a feature is the same for all"
         yield {
             **named,
             "method": method,

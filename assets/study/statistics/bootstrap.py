@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assets.study.estimators import Sample
+from assets.study.statistics.concentration import unseen_tail
 from assets.study.statistics.two_sample import (
     EFFECTS,
     SMALLEST_P_VALUE,
@@ -59,6 +60,8 @@ MOST_VALUES = 2**14
 # Points at which a draw's differences are counted, and how far they reach in standard errors.
 POINTS = 33
 REACH = 6.0
+# At which the ratio of medians is looked at, around an ellipse of shares.
+ANGLES = 256
 # In place of a share of nothing: the smallest difference.
 LEAST = 1e-9
 
@@ -255,6 +258,8 @@ class _Counter:
         is_complete: whether no difference lies between the points.
         plain: each effect of the sample itself.
         spreads: of each effect.
+        medians: the interval of their ratio, which is not of draws.
+        tail: why there is none of the ratio of means.
     """
 
     first: _Part
@@ -266,6 +271,8 @@ class _Counter:
     is_complete: bool
     plain: Mapping[str, float]
     spreads: Mapping[str, "_Spread"]
+    medians: Interval = Interval()
+    tail: str | None = None
 
     @classmethod
     def of(cls, table: _Table, first: _Part, second: _Part) -> "_Counter":
@@ -278,14 +285,27 @@ class _Counter:
         made = cls(first, second, left, right, points, reach, is_complete, {}, {})
         own = made.effects(table.weighed(np.ones((table.shape[1], 1))))
         plain = {name: float(found[0]) for name, found in own.items()}
-        by_rank = _spread(table, first, second, _rank_slopes(first, second, 0.0))
-        by_middle = _spread(
-            table, first, second, _rank_slopes(first, second, plain["hodges_lehmann"])
+        spreads = dict.fromkeys(
+            plain, _spread(table, first, second, _rank_slopes(first, second, 0.0))
         )
-        spreads = dict.fromkeys(EFFECTS, by_rank)
-        spreads |= dict.fromkeys(("hodges_lehmann", "ratio_of_medians"), by_middle)
-        spreads["ratio_of_means"] = _spread_of_means(table, first, second)
-        return replace(made, plain=plain, spreads=spreads)
+        middle = _rank_slopes(first, second, plain["hodges_lehmann"])
+        spreads["hodges_lehmann"] = _spread(table, first, second, middle)
+        moved, without = _moved_means(table, first, second)
+        of_means = spreads["ratio_of_means"] = _compared(first, second, moved, without)
+        told = [
+            _unseen_tail(table, part)
+            for part in (first, second)
+            # What a design draws from has its large units taken whole; of what does not vary
+            # nothing is unseen.
+            if not part.is_drawn and math.isfinite(of_means.degrees)
+        ]
+        return replace(
+            made,
+            plain=plain,
+            spreads=spreads,
+            medians=_ratio_of_medians(table, first, second),
+            tail=next(filter(None, told), None),
+        )
 
     def effects(self, block: Floats) -> dict[str, Floats]:
         """Each effect in each draw of a block."""
@@ -299,15 +319,11 @@ class _Counter:
         delta = np.clip(ahead / (size * other_size), -1, 1)
         with np.errstate(divide="ignore", invalid="ignore"):
             means = (total / size) / (other_total / other_size)
-            medians = _middles(self.first.value, np.cumsum(weight, axis=0) / size) / _middles(
-                self.second.value, below[1:] / other_size
-            )
         return {
             "cliffs_delta": delta,
             "vargha_delaney_a": (1 + delta) / 2,
             "hodges_lehmann": self._middle(weight, below, size * other_size),
             "ratio_of_means": means,
-            "ratio_of_medians": medians,
         }
 
     def _middle(self, weight: Floats, below: Floats, pairs: Floats) -> Floats:
@@ -352,6 +368,7 @@ def _points(table: _Table, first: _Part, second: _Part) -> tuple[Floats, bool]:
 
 
 Slopes = tuple[Floats, Floats]
+Side = Literal["left", "right"]
 
 
 @dataclass(frozen=True)
@@ -367,14 +384,19 @@ class _Spread:
     degrees: float
 
     @property
+    def quantile(self) -> float:
+        """Of Student's t, for an interval of 95 %."""
+        from scipy.special import stdtrit
+
+        # Beyond, it is the normal one but for rounding.
+        return float(stdtrit(min(self.degrees, 1e9), (1 + LEVEL) / 2))
+
+    @property
     def stretch(self) -> float:
         """Of the distance of a percentile."""
-        from scipy.special import ndtri, stdtrit
+        from scipy.special import ndtri
 
-        half = (1 + LEVEL) / 2
-        normal = float(ndtri(half))
-        # Beyond, Student's quantile is the normal one but for rounding.
-        return self.more * (float(stdtrit(min(self.degrees, 1e9), half)) / normal)
+        return self.more * self.quantile / float(ndtri((1 + LEVEL) / 2))
 
 
 def _rank_slopes(first: _Part, second: _Part, bound: float) -> Slopes:
@@ -406,16 +428,20 @@ def _moved(table: _Table, first: _Part, second: _Part, slopes: Slopes) -> tuple[
 
 
 def _spread(table: _Table, first: _Part, second: _Part, slopes: Slopes) -> _Spread:
-    """Of an effect that is a share: what an owner has pulled it towards itself is given back."""
+    """Of an effect that is a share."""
     moved = _moved(table, first, second, slopes)
-    without = [
+    return _compared(first, second, moved, _given_back(table, first, second, moved))
+
+
+def _given_back(table: _Table, first: _Part, second: _Part, moved: Slopes) -> list[Floats]:
+    """(O,) for each group, by how much a share is another without the owner who pulled at it."""
+    return [
         by if part.is_drawn else by / _left(table, part)
         for part, by in zip((first, second), moved, strict=True)
     ]
-    return _compared(first, second, moved, without)
 
 
-def _spread_of_means(table: _Table, first: _Part, second: _Part) -> _Spread:
+def _moved_means(table: _Table, first: _Part, second: _Part) -> tuple[Slopes, list[Floats]]:
     """Of the ratio of means: the jackknife of its logarithm, which a heavy tail makes skewed."""
     moved = _moved(table, first, second, _mean_slopes(first, second))
     without = []
@@ -429,7 +455,77 @@ def _spread_of_means(table: _Table, first: _Part, second: _Part) -> _Spread:
             without.append(by if part.is_drawn else by / left)
         else:
             without.append(-sign * np.log(rest / left))
-    return _compared(first, second, moved, without)
+    return moved, without
+
+
+def _ratio_of_medians(table: _Table, first: _Part, second: _Part) -> Interval:
+    """Interval of the ratio of medians: its range where both shares up to them may be one half.
+
+    Woodruff's (1952) interval of one median holds whatever steps its sample makes. Of two, the
+    shares lie in an ellipse, on the edge of which the ratio has its ends: where both medians are
+    near a step, percentiles of draws pass the steps of either too seldom.
+    """
+    centre = [
+        float(_middles(part.value, np.cumsum(part.weight)[:, None] / part.weight.sum())[0])
+        for part in (first, second)
+    ]
+    if centre[1] == 0:
+        return Interval(reason="the denominator is zero")
+    # Whether a median may be more is told by those up to it, whether less by those below it.
+    most = _around(table, first, second, centre, ("right", "left"))
+    fewest = _around(table, first, second, centre, ("left", "right"))
+    below = np.concatenate([most[1], fewest[1]])
+    if not ((below > 0).all() or (below < 0).all()):
+        if min(float(most[0].min()), float(fewest[0].min()), float(below.min())) < 0:
+            return Interval(reason="the denominator may be zero")
+        known = fewest[1] != 0
+        low = float((fewest[0][known] / fewest[1][known]).min(initial=centre[0] / centre[1]))
+        return Interval(low, None, None, "the denominator may be zero")
+    plain = centre[0] / centre[1]
+    low = min(plain, float((fewest[0] / fewest[1]).min()))
+    high = max(plain, float((most[0] / most[1]).max()))
+    return Interval(low, high, (high - low) / (2 * _Spread(1.0, math.inf).quantile))
+
+
+def _around(
+    table: _Table,
+    first: _Part,
+    second: _Part,
+    medians: Sequence[float],
+    sides: tuple[Side, Side],
+) -> Slopes:
+    """Values of either group on the edge of an ellipse of the shares that may be one half.
+
+    Args:
+        sides: whether an owner's share is of what is below a group's median or up to it.
+    """
+    slopes = []
+    for part, median, side, sign in zip((first, second), medians, sides, (1, -1), strict=True):
+        inside = part.value < median if side == "left" else part.value <= median
+        size = part.weight.sum()
+        slopes.append(sign * (inside - part.weight @ inside / size) / size)
+    moved = _moved(table, first, second, (slopes[0], slopes[1]))
+    without = _given_back(table, first, second, moved)
+    pulls = np.stack(_scaled(first, second, without))
+    values, axes = np.linalg.eigh(pulls @ pulls.T)
+    angle = np.linspace(0, 2 * math.pi, ANGLES, endpoint=False)
+    edge = np.stack([np.cos(angle), np.sin(angle)]) * np.sqrt(np.maximum(values, 0))[:, None]
+    far = _compared(first, second, moved, without).quantile * (axes @ edge)
+    return _at(first, 0.5 + far[0]), _at(second, 0.5 - far[1])
+
+
+def _at(part: _Part, levels: Floats) -> Floats:
+    """The smallest values up to which these shares of a part lie."""
+    shares = np.cumsum(part.weight) / part.weight.sum()
+    at = np.searchsorted(shares, np.clip(levels, 0, 1) - TOLERANCE)
+    found: Floats = part.value[np.minimum(at, shares.size - 1)]
+    return found
+
+
+def _unseen_tail(table: _Table, part: _Part) -> str | None:
+    rows = np.zeros(table.shape[0])
+    rows[part.rows] = np.append(np.full(part.value.size, -_at(part, np.array([0.5]))[0]), 1.0)
+    return unseen_tail(table.moved(rows), part.clusters)
 
 
 def _left(table: _Table, part: _Part) -> Floats:
@@ -453,10 +549,7 @@ def _compared(
         moved: (O,) for each group, by how much each owner moves the effect.
         without: (O,) likewise, by how much it is another without the owner.
     """
-    scaled = [
-        by if part.is_drawn else by * math.sqrt((part.clusters - 1) / part.clusters)
-        for part, by in zip((first, second), without, strict=True)
-    ]
+    scaled = _scaled(first, second, without)
     squares = (scaled[0] + scaled[1]) ** 2
     of_draws, variance = float(((moved[0] + moved[1]) ** 2).sum()), float(squares.sum())
     if of_draws == 0 or variance == 0:
@@ -468,7 +561,15 @@ def _compared(
     return _Spread(math.sqrt(variance / of_draws), max(1.0, min(welch, alike)))
 
 
-def _share(part: _Part, bounds: Floats, side: Literal["left", "right"]) -> Floats:
+def _scaled(first: _Part, second: _Part, without: Sequence[Floats]) -> list[Floats]:
+    """What of the jackknife sums to a variance."""
+    return [
+        by if part.is_drawn else by * math.sqrt((part.clusters - 1) / part.clusters)
+        for part, by in zip((first, second), without, strict=True)
+    ]
+
+
+def _share(part: _Part, bounds: Floats, side: Side) -> Floats:
     """Share of a part below (left) or not above (right) each bound."""
     cumulated = np.concatenate([[0.0], np.cumsum(part.weight)])
     found: Floats = cumulated[np.searchsorted(part.value, bounds, side)] / cumulated[-1]
@@ -499,12 +600,13 @@ def _intervals(
     if counter is None:
         few = Interval(reason=f"a side has fewer than {LEAST_CLUSTERS} owners")
         return Intervals(dict.fromkeys(EFFECTS, few), None, clusters[0], clusters[1], 0)
-    found = {name: np.concatenate([block[name] for block in blocks]) for name in EFFECTS}
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in counter.plain}
     made = {
         name: _interval(found[name], counter.plain[name], counter.spreads[name], SCALES[name])
-        for name in EFFECTS
+        for name in counter.plain
     }
-    made |= _too_few(pair, counter.plain)
+    made["ratio_of_medians"] = counter.medians
+    made |= _too_few(pair, counter)
     return Intervals(
         effects=made,
         p_value=_p_value(counter, found["cliffs_delta"]),
@@ -514,13 +616,15 @@ def _intervals(
     )
 
 
-def _too_few(pair: tuple[_Part, _Part], plain: Mapping[str, float]) -> dict[str, Interval]:
+def _too_few(pair: tuple[_Part, _Part], counter: _Counter) -> dict[str, Interval]:
     """Effects that hardly any owner makes: how others would differ is not seen in these."""
     found = {}
+    if counter.tail is not None:
+        found["ratio_of_means"] = Interval(reason=f"on a side {counter.tail}")
     if min(part.carriers for part in pair) < LEAST_CLUSTERS:
         told = f"on a side fewer than {LEAST_CLUSTERS} owners have anything but zero"
         found["ratio_of_means"] = Interval(reason=told)
-    overlap = (1 - abs(plain["cliffs_delta"])) * min(part.clusters for part in pair)
+    overlap = (1 - abs(counter.plain["cliffs_delta"])) * min(part.clusters for part in pair)
     if overlap < LEAST_OVERLAP:
         apart = Interval(reason="the groups overlap in hardly any owner")
         found |= dict.fromkeys(("cliffs_delta", "vargha_delaney_a"), apart)
@@ -547,7 +651,6 @@ SCALES: Mapping[str, _Scale] = {
     "vargha_delaney_a": _Scale(lambda a: np.arctanh(2 * a - 1), lambda z: (1 + np.tanh(z)) / 2),
     "hodges_lehmann": _PLAIN,
     "ratio_of_means": _LOG,
-    "ratio_of_medians": _LOG,
 }
 
 

@@ -26,6 +26,8 @@ from orchestration.failures import PermanentFailure
 
 # Below this many values an exponent says little (Clauset et al. 2009).
 LEAST_TAIL = 50
+# Fewer owners do not show whether their tail is light: those that missed it would look as if.
+LEAST_OWNERS = 1000
 # Values tried as the beginning of the tail.
 CANDIDATES = 200
 # A tail that falls faster than this is no power law; x^-20 can still be written for x up to 1e15.
@@ -399,3 +401,26 @@ def _log_above(t: Floats, b: float, s: float) -> Floats:
     z = b / (2 * s)
     found: Floats = -b * t - (s * t) ** 2 + np.log(erfcx(z + s * t)) - np.log(erfcx(z))
     return found
+
+
+def unseen_tail(sums: Floats, clusters: int) -> str | None:
+    """Why a mean's variance says too little of what was not seen; None: it says enough.
+
+    A variance is finite where the largest pulls lie, on a logarithmic scale, on average less than
+    one half above the bound that they begin at (Hill 1975). That is asked, with 95 % certainty, of
+    the largest twentieth: of fewer, the samples that have missed the tail would be those that pass.
+
+    Args:
+        sums: of each owner, of values less their median: one that makes the mean large would hide
+            among distances from it. There may be zeros beside.
+        clusters: how many owners there are.
+    """
+    if clusters < LEAST_OWNERS:
+        return f"fewer than {LEAST_OWNERS:,} owners do not show how heavy the tail is"
+    count = clusters // 20
+    largest = np.partition(np.abs(sums), -count - 1)[-count - 1 :]
+    bound = float(largest.min())
+    heaviness = float(np.log(largest / bound).sum()) / count if bound > 0 else math.inf
+    if heaviness * (1 + 1.645 / math.sqrt(count)) < 0.5:
+        return None
+    return "so heavy a tail does not show its variance"

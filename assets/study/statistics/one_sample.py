@@ -7,6 +7,11 @@ samples (`bootstrap`).
 A figure is a function of weighted means; its influence says how much each unit pulls at it (Hampel
 1974). Owners vary as a whole: the variance is that of the jackknife that leaves out one at a time.
 Under a design it is the design's, stratum by stratum (`assets.study.estimators`).
+
+Where the tail is heavy, those that would make the variance are mostly not in the sample, and no
+method knows of them: of the published study's features intervals of means held in 24 to 87 % of
+samples, and longest in those that had seen the tail. Figures that hang on it have an interval only
+where the tail is seen and is light (`unseen_tail`).
 """
 
 import math
@@ -18,12 +23,10 @@ from numpy.typing import ArrayLike
 from assets.study import estimators
 from assets.study.estimators import Estimate, Sample
 from assets.study.statistics.bootstrap import LEAST_CLUSTERS
+from assets.study.statistics.concentration import unseen_tail
 from assets.study.statistics.descriptives import quantile
 from assets.study.statistics.two_sample import owner_numbers
 from assets.study.statistics.values import Floats, Ints, frequencies, numbers, weights
-
-# With fewer owners a mean's tail is mostly not seen: lognormal ones are covered in 87 to 93 %.
-MANY_CLUSTERS = 100
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class Spread:
         error: standard error.
         degrees: of freedom of Student's t.
         clusters: units that vary: owners, or those drawn.
+        pulls: of each of these.
     """
 
     error: float
     degrees: float
     clusters: int
+    pulls: Floats
 
     @property
     def half(self) -> float:
@@ -48,10 +53,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ends:
-    """Of an interval of 95 %; None with the reason where none can be made.
-
-    A reason beside two ends says what limits them.
-    """
+    """Of an interval of 95 %; None with the reason where none can be made."""
 
     low: float | None = None
     high: float | None = None
@@ -73,18 +75,18 @@ def spread(pull: Floats, held: Floats, owner: Ints | None, sample: Sample | None
     """
     if sample is not None:
         error, degrees = estimators.standard_error(sample, pull / held.sum())
-        squares = sample.rest[sample.group] * (held * pull) ** 2
-        return Spread(error, min(degrees, _degrees(squares)), sample.count)
+        pulls = np.sqrt(sample.rest[sample.group]) * held * pull
+        return Spread(error, min(degrees, _degrees(pulls**2)), sample.count, pulls)
     sums, size = held * pull, held
     if owner is not None:
         sums, size = (np.bincount(owner, part).astype(np.float64) for part in (sums, held))
     count = int(sums.size)
     if count < 2:
-        return Spread(math.inf, 1.0, count)
+        return Spread(math.inf, 1.0, count, sums)
     # What the figure would be without the owner: a large one has drawn it towards itself.
-    squares = (sums / (held.sum() - size)) ** 2
-    error = math.sqrt(float(squares.sum()) * (count - 1) / count)
-    return Spread(error, min(_degrees(squares), count - 1), count)
+    pulls = sums / (held.sum() - size)
+    error = math.sqrt(float(pulls @ pulls) * (count - 1) / count)
+    return Spread(error, min(_degrees(pulls**2), count - 1), count, pulls)
 
 
 def mean_interval(
@@ -96,7 +98,7 @@ def mean_interval(
 ) -> Ends:
     """Interval of 95 % of the mean, symmetric on a logarithmic scale where it is above zero.
 
-    With owners fewer than `MANY_CLUSTERS` and a heavy tail it covers less often, and says so.
+    Of owners there is one only where their tail is seen and light (`unseen_tail`).
 
     Args:
         values: (n,) finite numbers; not empty.
@@ -113,15 +115,16 @@ def mean_interval(
         return _of_design(estimators.mean(sample, known, "log"))
     mean = float(held @ known) / float(held.sum())
     found = spread(known - mean, held, owner, None)
-    if found.clusters < LEAST_CLUSTERS and found.error > 0:
-        return Ends(reason=f"none, as there are fewer than {LEAST_CLUSTERS} owners")
-    limit = None
-    if found.clusters < MANY_CLUSTERS and found.error > 0:
-        limit = f"of fewer than {MANY_CLUSTERS} owners it is too short where the tail is heavy"
+    if found.error > 0:
+        apart = held * (known - quantile(frequencies(known, held), 0.5))
+        sums = apart if owner is None else np.bincount(owner, apart).astype(np.float64)
+        limit = unseen_tail(sums, found.clusters)
+        if limit is not None:
+            return Ends(reason=f"none, as {limit}")
     if mean > 0 and float(known.min()) >= 0:
         factor = math.exp(found.half / mean)
-        return Ends(mean / factor, mean * factor, limit)
-    return Ends(mean - found.half, mean + found.half, limit)
+        return Ends(mean / factor, mean * factor)
+    return Ends(mean - found.half, mean + found.half)
 
 
 def median_interval(
@@ -141,13 +144,16 @@ def median_interval(
         return _of_design(estimators.quantile(sample, known))
     counted = frequencies(known, held)
     median = quantile(counted, 0.5)
-    up_to = (known <= median).astype(np.float64)
-    found = spread(up_to - float(held @ up_to) / float(held.sum()), held, owner, None)
-    if found.clusters < LEAST_CLUSTERS and found.error > 0:
+    # Whether it may be less is told by those below it, whether more by those up to it.
+    sides = [
+        spread(part - float(held @ part) / float(held.sum()), held, owner, None)
+        for part in ((known < median).astype(np.float64), (known <= median).astype(np.float64))
+    ]
+    if sides[0].clusters < LEAST_CLUSTERS and max(one.error for one in sides) > 0:
         return Ends(reason=f"none, as there are fewer than {LEAST_CLUSTERS} owners")
     low, high = (
         quantile(counted, min(max(level, 0.0), 1.0))
-        for level in (0.5 - found.half, 0.5 + found.half)
+        for level in (0.5 - sides[0].half, 0.5 + sides[1].half)
     )
     return Ends(min(low, median), max(high, median))
 
