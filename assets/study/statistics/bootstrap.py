@@ -206,13 +206,12 @@ def clustered_bootstrap(
 ) -> list[Intervals]:
     """Stretched percentile intervals of all effects of a first against a second group.
 
-    From twenty owners a group on they cover what they state (`bench.statistics` simulates it); the
-    ratio of means only where the features' variance is finite: where a handful of units makes the
-    mean, no resampling knows what was not drawn. The difference and the ratio of medians move in
-    steps, on whole numbers in large ones, so that their intervals cover more often than stated.
+    They cover what they state from ten owners a group on (`bench.statistics` simulates it). The
+    difference and the ratio of medians move in steps, on whole numbers in large ones, so that their
+    intervals cover more often; that of the ratio is not of draws (`_ratio_of_medians`).
     An end that is missing has its reason: there is no interval with fewer than `LEAST_CLUSTERS`
-    owners in a group or where the groups do not overlap, and a ratio whose denominator is zero in
-    a draw has no upper end.
+    owners in a group, where the groups do not overlap, or of means whose tail was not seen or is
+    heavy (`unseen_tail`); and a ratio whose denominator may be zero has no upper end.
 
     Args:
         first: with as many features as the second.

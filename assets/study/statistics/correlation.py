@@ -355,7 +355,11 @@ def _with_interval(
     if 1 - value**2 < LEAST_REST or error == 0:
         low = high = value
     else:
-        size = held if owner is None or sample is not None else np.bincount(owner, held)
+        size = (
+            held
+            if owner is None or sample is not None
+            else np.bincount(owner, held).astype(np.float64)
+        )
         reason = _doubt(method, size, sample)
         if reason is not None:
             told = f"no interval, as {reason}"
