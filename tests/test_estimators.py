@@ -189,6 +189,17 @@ def test_woodruffs_interval_by_hand() -> None:
     assert found.standard_error == pytest.approx((found.high - found.low) / 2 / 1.984, rel=1e-3)
 
 
+def test_a_median_that_is_the_largest_value_may_be_less() -> None:
+    y = np.repeat([0.0, 3.0], [22, 28])
+    found = e.quantile(e.sample_of(np.zeros(50, int), [10**9]), y)
+    assert (found.value, found.low, found.high) == (3.0, 0.0, 3.0)
+    assert found.method == "woodruff"
+    half = stats.t.ppf(0.975, 49) * math.sqrt(0.44 * 0.56 / 49)
+    assert 0.5 - half < 0.44
+    sure = e.quantile(e.sample_of(np.zeros(50, int), [10**9]), np.repeat([0.0, 3.0], [5, 45]))
+    assert (sure.low, sure.high) == (3.0, 3.0)
+
+
 @given(st.integers(1, 200), st.integers(0, 200), st.integers(0, 10**6))
 @settings(max_examples=80, deadline=None)
 def test_a_share_lies_in_its_interval_and_that_within_0_and_1(

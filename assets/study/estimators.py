@@ -282,18 +282,21 @@ def quantile(sample: Sample, values: ArrayLike, level: float = 0.5) -> Estimate:
     y = _values(sample, values)
     ordered, shares = _distribution(sample, y)
     value = _inverse(ordered, shares, level)
-    below = np.where(sample.is_in, (y <= value) - float(shares[ordered <= value][-1]), 0.0)
-    se, degrees = _error(sample, below / float(sample.weight.sum()))
+    # Whether it may be less is told by the share below it, whether more by that up to it: of a
+    # value that is also the largest all are up to it, and that share says nothing.
+    below, free_below = _error_of_share(sample, y < value)
+    up_to, free_up_to = _error_of_share(sample, y <= value)
+    degrees = min(free_below, free_up_to)
     t = _t(degrees)
-    low = _inverse(ordered, shares, level - t * se) if se else value
-    high = _inverse(ordered, shares, level + t * se) if se else value
+    low = _inverse(ordered, shares, level - t * below) if below else value
+    high = _inverse(ordered, shares, level + t * up_to) if up_to else value
     return Estimate(
         value=value,
         standard_error=(high - low) / (2 * t),
         low=low,
         high=high,
         degrees=degrees,
-        method="woodruff" if se else "census",
+        method="woodruff" if below or up_to else "census",
         count=sample.count,
     )
 
@@ -380,6 +383,13 @@ def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
     if variance <= 1e-24 * float((weighted**2).sum()):
         return 0.0, math.inf
     return math.sqrt(variance), variance**2 / float((parts**2 / free).sum())
+
+
+def _error_of_share(sample: Sample, inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a weighted share."""
+    size = float(sample.weight.sum())
+    share = float(sample.weight @ inside) / size
+    return _error(sample, np.where(sample.is_in, inside - share, 0.0) / size)
 
 
 def _distribution(sample: Sample, y: Floats) -> tuple[Floats, Floats]:
