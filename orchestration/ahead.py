@@ -2,8 +2,8 @@
 
 Belongs here: which ones, and when to stop. Does not belong here: their use.
 
-The steps of a night that come first wait for sources and for dbt, with a processor idle; those that
-come last begin with imports of seconds.
+While dbt builds, in a process of its own, a night waits with a processor idle; the steps that come
+after begin with imports of seconds.
 """
 
 import threading
@@ -19,14 +19,21 @@ LARGE = (
 
 
 @contextmanager
-def imported_ahead(names: Sequence[str] = LARGE) -> Iterator[None]:
+def imported_ahead(
+    names: Sequence[str] = LARGE, begin: threading.Event | None = None
+) -> Iterator[None]:
     """Import modules beside what the block does; one that cannot be imported is left to its user.
 
     A block that ends early waits for the import under way and for no other.
+
+    Args:
+        begin: imports wait until it is set; by default they begin at once.
     """
     is_over = threading.Event()
 
     def work() -> None:
+        if begin is not None:
+            begin.wait()
         for name in names:
             if is_over.is_set():
                 return
@@ -41,4 +48,6 @@ def imported_ahead(names: Sequence[str] = LARGE) -> Iterator[None]:
         yield
     finally:
         is_over.set()
+        if begin is not None:
+            begin.set()
         thread.join()

@@ -428,7 +428,7 @@ def dev(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 3000,
 ) -> None:
     """Start the Dagster UI with its daemon on loopback, for this installation."""
-    from orchestration.build import ROOT
+    from orchestration.manifest import ROOT
     from orchestration.runs import dagster_home
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(Settings.load()))

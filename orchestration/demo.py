@@ -21,8 +21,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from orchestration.ahead import imported_ahead
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import write_atomically
+from orchestration.manifest import dbt_manifest
 from orchestration.settings import CONFIG_NAME, Settings
 
 # The last day without and with the payloads that lost their commits: both eras are shown.
@@ -117,13 +119,12 @@ def prepared(folder: Path, scale: str = SCALE, seed: int = SEED) -> Iterator[Dem
         PermanentFailure: the folder holds something else.
         TransientFailure: the twin does not start.
     """
-    from orchestration.build import dbt_manifest
-
     folder.mkdir(parents=True, exist_ok=True)
     _make_room(folder, {"scale": scale, "seed": seed, "days": [day.isoformat() for day in DAYS]})
     with _served(folder, scale, seed) as twin:
-        # dbt reads the models while the world is made.
-        dbt_manifest(Settings(data_dir=folder))
+        # dbt reads the models, and the orchestrator is imported, while the world is made.
+        with imported_ahead(["orchestration.runs"]):
+            dbt_manifest(Settings(data_dir=folder))
         address = _ready(twin, folder)
         config = folder / CONFIG_NAME
         serve = _again(scale, seed, address)

@@ -144,6 +144,7 @@ THEMES_JOB = "themes_refresh"
 # The steps of the models that archive days drive, and of the others; jobs configure them.
 BY_DAY_STEP = "warehouse_by_day"
 SNAPSHOT_STEP = "warehouse_snapshot"
+DBT_STEPS = (BY_DAY_STEP, SNAPSHOT_STEP)
 
 # Kinds of failure, as the metadata of a failed step and the outcome of a run name them.
 INPUT, TRANSIENT, QUALITY, BUG = "input", "transient", "quality", "bug"

@@ -5,6 +5,7 @@ Does not belong here: what a job consists of (jobs) and how an outcome is printe
 """
 
 import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ from dagster._core.storage.tags import (
 
 from orchestration import keys
 from orchestration.ahead import imported_ahead
-from orchestration.build import ROOT, build_defs
+from orchestration.build import build_defs
 from orchestration.lake import write_atomically
+from orchestration.manifest import ROOT
 from orchestration.settings import Settings
 
 INSTANCE_FILE = "dagster.yaml"
@@ -132,13 +134,14 @@ def run_job(
     is_partitioned = job.partitioned_config is not None or job.partitions_def is not None
     one_day = first == last
     with instance_of(settings) as instance:
-        follower = _Follower(outcome, listener, len(made - set(without)))
+        dbt_builds = threading.Event()
+        follower = _Follower(outcome, listener, len(made - set(without)), dbt_builds)
         instance.add_event_listener(run_id, follower)
         # dbt's own lines would come between ours; they are in its log, under state/dbt.
         with (
             Path(os.devnull).open("w") as nowhere,
             redirect_stdout(nowhere),
-            imported_ahead(),
+            imported_ahead(begin=dbt_builds),
         ):
             result = job.execute_in_process(
                 run_config=_config_of(job, first),
@@ -161,12 +164,15 @@ def _config_of(job: dg.JobDefinition, day: date) -> Mapping[str, Any]:
 
 
 class _Follower:
-    """Collects the outcome from the run's events as they happen."""
+    """Collects the outcome from the run's events as they happen, and tells when dbt builds."""
 
-    def __init__(self, outcome: Outcome, listener: Listener | None, total: int) -> None:
+    def __init__(
+        self, outcome: Outcome, listener: Listener | None, total: int, dbt_builds: threading.Event
+    ) -> None:
         self.outcome = outcome
         self.listener = listener
         self.total = total
+        self.dbt_builds = dbt_builds
         self.step = ""
         self.done = 0
 
@@ -178,6 +184,8 @@ class _Follower:
         kind = event.event_type
         if kind == dg.DagsterEventType.STEP_START:
             self.step = event.step_key or ""
+            if self.step in keys.DBT_STEPS:
+                self.dbt_builds.set()
         elif kind == dg.DagsterEventType.ASSET_MATERIALIZATION:
             materialisation = event.step_materialization_data.materialization
             key = materialisation.asset_key.to_user_string()

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from orchestration.build import ROOT
 from orchestration.events import KEPT, EventLog
+from orchestration.manifest import ROOT
 from orchestration.runs import dagster_home, instance_of
 from orchestration.settings import Settings
 

@@ -17,8 +17,9 @@ import pytest
 from assets.actors.policies import POLICIES
 from assets.github import assets as github_assets
 from orchestration import demo, keys
-from orchestration.build import build_defs, dbt_manifest
+from orchestration.build import build_defs
 from orchestration.lake import Lake
+from orchestration.manifest import dbt_manifest
 from orchestration.resources import address_salt, told_to_dagster
 from orchestration.runs import Outcome, run_job
 from orchestration.settings import Settings

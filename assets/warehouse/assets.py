@@ -32,6 +32,7 @@ from assets.warehouse.lineage import Columns, LineageStore, looked_at_once
 from assets.warehouse.sources import make_readable
 from orchestration import keys, metadata
 from orchestration.lake import Lake
+from orchestration.manifest import environment
 from orchestration.partitions import backfill_policy, days_of
 from orchestration.privacy import removal
 from orchestration.resources import Installation, retry_policy, told_to_dagster
@@ -97,23 +98,6 @@ class DaysConfig(dg.Config):
     """
 
     whole_lake: bool = False
-
-
-def environment(
-    lake_root: Path, warehouse: Path, window: tuple[date, date] | None = None
-) -> dict[str, str]:
-    """The variables that the dbt project reads.
-
-    Args:
-        window: the file days a build is about, both included; none for all of the lake.
-    """
-    first, last = (day.isoformat() for day in window) if window else ("", "")
-    return {
-        "OSMOSCOPE_LAKE": str(lake_root.resolve()),
-        "OSMOSCOPE_WAREHOUSE": str(warehouse.resolve()),
-        "OSMOSCOPE_MIN_DAY": first,
-        "OSMOSCOPE_MAX_DAY": last,
-    }
 
 
 def warehouse_assets(
