@@ -10,11 +10,13 @@ a macro or a source.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from sqlglot.optimizer.qualify import qualify
 
 from orchestration.lake import write_atomically
 
@@ -71,13 +73,14 @@ def looked_at_once() -> Iterator[None]:
 
     It parses a model once and not once for each column (sqlglot gives the lineage of all columns
     for little more than that of one), does not cut the text of each step down to its column (which
-    nobody reads, and which costs more than all the rest), and works in the calling thread: with a
-    pool, as it is, the caller asks without pause whether the pool is done, and takes the processor
-    from it.
+    nobody reads, and which costs more than all the rest), qualifies columns in place of optimising
+    the whole query (which fails where files are read with `*`), and works in the calling thread:
+    with a pool, as it is, the caller asks without pause whether the pool is done, and takes the
+    processor from it.
     """
     library: Any = import_module("dagster_dbt.core.dbt_cli_event")
     iterator: Any = import_module("dagster_dbt.core.dbt_event_iterator")
-    one_column, in_pool = library.lineage, iterator.imap
+    one_column, in_pool, optimise = library.lineage, iterator.imap, library.optimize
 
     @lru_cache(maxsize=1)
     def all_columns(sql: str, dialect: str, schema: "_Same") -> Mapping[str, Any]:
@@ -93,10 +96,11 @@ def looked_at_once() -> Iterator[None]:
         return map(func, iterable)
 
     library.lineage, iterator.imap = lineage, in_this_thread
+    library.optimize = partial(optimise, rules=(qualify,))
     try:
         yield
     finally:
-        library.lineage, iterator.imap = one_column, in_pool
+        library.lineage, iterator.imap, library.optimize = one_column, in_pool, optimise
 
 
 class _Same:
