@@ -86,7 +86,7 @@ class Total:
         message_count: messages of the platform that it coded.
         primary_count: of them with this primary theme.
         applies_count: of them that the theme is said to hold of.
-        probability: mean probability of the theme.
+        probability: mean probability of the theme, to nine digits.
     """
 
     platform: str
@@ -440,7 +440,8 @@ def _machine(
         )
         SELECT platform, coder, coder_version, theme, message_count,
             count(*) FILTER (WHERE is_primary), count(*) FILTER (WHERE applies),
-            sum(probability) / max(message_count)
+            -- The last digits of a sum depend on the order in which threads add.
+            round(sum(probability) / max(message_count), 9)
         FROM coded INNER JOIN sized USING (platform, coder, coder_version)
         GROUP BY ALL ORDER BY ALL
         """
