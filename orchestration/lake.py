@@ -33,7 +33,6 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure
-from orchestration.privacy.optout import COMPILED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -120,6 +119,19 @@ def _unfinished(path: Path, mode: int) -> Iterator[Path]:
         # Where the folder is none, that is the failure to tell, and there is nothing to remove.
         with suppress(OSError):
             temporary.unlink()
+
+
+def clear_unfinished(path: Path) -> None:
+    """Delete what processes that were killed while they wrote this file left beside it."""
+    # Older versions began the names with a point only.
+    for left in path.parent.glob(f".*{path.name}.*.*"):
+        number = left.name.rsplit(".", 2)[1]
+        try:
+            os.kill(int(number), 0)
+        except (ValueError, ProcessLookupError):
+            left.unlink(missing_ok=True)
+        except PermissionError:
+            continue
 
 
 def disk_is_full(folder: Path) -> PermanentFailure:
@@ -242,6 +254,9 @@ class Partition:
 
     def _without_opted_out(self, parquet: Path) -> int:
         """Take opted-out accounts out of a file, the one way into the lake; rows that are gone."""
+        # The list of who opted out is a file that is written as those here are.
+        from orchestration.privacy.optout import COMPILED
+
         root = self.folder.parents[3]
         if not (root / COMPILED).exists():
             return 0
@@ -257,9 +272,9 @@ class Partition:
         with self._lock():
             current = {path.name for path in self.current_files()}
             old = [path for path in self.folder.glob("*.parquet") if path.name not in current]
-            # Only who has the lock writes a manifest: what is half-written now is a leftover.
-            for path in [*old, *self.folder.glob(f".{MANIFEST}.*")]:
+            for path in old:
                 path.unlink(missing_ok=True)
+            clear_unfinished(self.manifest)
         return len(old)
 
     def _lock(self) -> FileLock:

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from orchestration.failures import SettingsError, TransientFailure
 from orchestration.settings import Settings
+from orchestration.terminal import print_json
 
 if TYPE_CHECKING:
     from assets.study.themes.labelling.desk import Desk
@@ -134,7 +135,7 @@ def label_status(sample: Sample, json_: Json = False) -> None:
     if json_:
         told = [_progress_row(one) for one in found]
         document = {"sample": sample, "post_count": len(keys), "coders": told}
-        print(json.dumps(document | {"disagreement_count": disputed}, indent=1))
+        print_json(document | {"disagreement_count": disputed})
         return
     _print_progress(found, len(keys))
     if disputed is not None:

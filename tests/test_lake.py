@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -23,12 +24,15 @@ from hypothesis import strategies as st
 from orchestration import lake as lake_module
 from orchestration.failures import PermanentFailure
 from orchestration.lake import (
+    UNFINISHED,
     Lake,
     Partition,
+    clear_unfinished,
     safe_name,
     sha256_of_file,
     told_when_full,
     write_atomically,
+    writing,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,11 +102,33 @@ def test_prune_deletes_what_no_manifest_names(partition: Partition, tmp_path: Pa
     assert partition.prune() == 0
 
 
+def killed_while_writing(path: Path) -> None:
+    """Let another process begin a file, and kill it before the file takes its place."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from orchestration.lake import writing\n"
+        "with writing(Path(sys.argv[1]), '') as file:\n"
+        "    file.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "list.csv"
+    with writing(target, "") as file:
+        killed_while_writing(target)
+        clear_unfinished(target)
+        assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
+
+
 def test_prune_deletes_manifests_that_were_never_finished(
     partition: Partition, tmp_path: Path
 ) -> None:
     row = partition.commit({"name": "a"}, parquet(tmp_path, 1))
     (partition.folder / ".manifest.json.4194000.0badf00d").write_text('{"format": 1, "ent')
+    killed_while_writing(partition.manifest)
+    assert len(list(partition.folder.glob(f"{UNFINISHED}*"))) == 1
     assert partition.prune() == 0
     names = {path.name for path in partition.folder.iterdir()}
     assert names <= {"manifest.json", ".lock", row["file"]}

@@ -234,19 +234,19 @@ def _decide(
 
 def _say_what_is_missing(decision: _Decision, platform: str, act_count: float) -> None:
     """An account of which nothing is said, or too little, has a reason for that."""
-    few = f"{act_count:,.0f} known act{'' if act_count == 1 else 's'}"
+    known = f"{act_count:,.0f} known act{'' if act_count == 1 else 's'}"
     if platform != GITHUB:
-        few = "acts on this platform are not weighed"
+        missing = "acts on this platform are not weighed"
     elif np.isnan(act_count):
-        few = "too few acts are known"
+        missing = "too few acts are known"
     elif act_count >= behaviour.FULL["act_count"]:
-        few = f"neither do {few}"
+        missing = f"neither do {known}"
     else:
-        few = f"{few} are too few to tell"
+        missing = f"{known} are too few to tell"
     if not decision.reasons:
-        decision.reasons.append(f"no evidence: the name says nothing, {few}")
+        decision.reasons.append(f"no evidence: the name says nothing, {missing}")
     elif decision.actor_class == "unknown" and act_count < behaviour.FULL["act_count"]:
-        decision.reasons.append(few)
+        decision.reasons.append(missing)
 
 
 def _settle(decision: _Decision, actor_class: str, reason: str, by: str = "rule") -> None:

@@ -74,9 +74,8 @@ def looked_at_once() -> Iterator[None]:
     It parses a model once and not once for each column (sqlglot gives the lineage of all columns
     for little more than that of one), does not cut the text of each step down to its column (which
     nobody reads, and which costs more than all the rest), qualifies columns in place of optimising
-    the whole query (which fails where files are read with `*`), and works in the calling thread:
-    with a pool, as it is, the caller asks without pause whether the pool is done, and takes the
-    processor from it.
+    the whole query (the lineage is the same), and works in the calling thread: with a pool, as it
+    is, the caller asks without pause whether the pool is done, and takes the processor from it.
     """
     library: Any = import_module("dagster_dbt.core.dbt_cli_event")
     iterator: Any = import_module("dagster_dbt.core.dbt_event_iterator")

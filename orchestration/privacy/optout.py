@@ -17,7 +17,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -28,6 +27,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure, SettingsError
+from orchestration.lake import PRIVATE_FILE, clear_unfinished, write_whole
 from orchestration.spreadsheets import is_formula
 
 GITHUB, HUB = "github", "huggingface"
@@ -271,29 +271,8 @@ def learn(lake_root: Path, found: Iterable[Entry]) -> bool:
 def write_private(path: Path, text: str) -> None:
     """Write a file that nobody else can read, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _clear_left_behind(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _clear_left_behind(path: Path) -> None:
-    """Delete what processes that were killed while they wrote this file left."""
-    for left in path.parent.glob(f".{path.name}.*.*"):
-        number = left.name.rsplit(".", 2)[1]
-        try:
-            os.kill(int(number), 0)
-        except (ValueError, ProcessLookupError):
-            left.unlink(missing_ok=True)
-        except PermissionError:
-            continue
+    clear_unfinished(path)
+    write_whole(path, text.encode(), PRIVATE_FILE)
 
 
 def _entry(row: dict[str, str]) -> Entry:
