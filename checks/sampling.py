@@ -121,7 +121,7 @@ def numbers_are_permanent(warehouse: Path, study: str) -> CheckOutcome:
 
 
 def estimates_hold(warehouse: Path, study: str, designs: Sequence[str]) -> CheckOutcome:
-    """Every figure has a row; a measured one lies in its interval, another says why not."""
+    """Every figure has a row; a measured one lies in its interval, or says why it has none."""
     name = "estimates_hold"
     wanted = {
         (design, platform, feature, statistic)
@@ -158,7 +158,9 @@ def _holds(row: tuple[object, ...]) -> bool:
     value, error, low, high = row[6:]
     if status == "not_measurable":
         return bool(reason) and value is None
-    numbers = [one for one in (value, error, low, high) if isinstance(one, float)]
+    is_open = low is None and high is None and statistic in ("mean", "total")
+    told = (value, error, value, value) if is_open and reason else (value, error, low, high)
+    numbers = [one for one in told if isinstance(one, float)]
     if status != "measured" or len(numbers) < 4 or not all(map(math.isfinite, numbers)):
         return False
     at, spread, least, most = numbers

@@ -36,6 +36,7 @@ def study_warehouse(
     members: list[Row] | None = None,
     strata: list[Row] | None = None,
     cut: list[Row] | None = None,
+    cut_offs: list[Row] | None = None,
     day: date = DAY,
 ) -> Path:
     """The tables that the grid reads, made anew.
@@ -78,11 +79,22 @@ def study_warehouse(
             ("intermediate.int_repository_intensity__measured", measured),
         ):
             _insert(connection, table, lines)
-        for table, rows in ((sample.MEMBER, members), (sample.STRATUM, strata), (cuts.CUT, cut)):
+        for table, rows in (
+            (sample.MEMBER, members), (sample.STRATUM, strata), (sample.CUT_OFF, cut_offs),
+            (cuts.CUT, cut),
+        ):  # fmt: skip
             make_table(connection, table)
             given = table_of(table, rows or [])  # noqa: F841 - read by name
             connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
     return path
+
+
+def cut_off(platform: str, column: str, is_holding: bool) -> Row:
+    """Where the sample `paper` takes a column's large values whole."""
+    return {
+        "study": "paper", "design": "paper", "platform": platform, "stratum": "low",
+        "column_name": column, "from_value": 9.0, "tail_bound": 0.4, "is_holding": is_holding,
+    }  # fmt: skip
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, lines: list[list[Any]]) -> None:

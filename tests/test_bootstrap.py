@@ -346,6 +346,25 @@ def test_spread_is_that_of_leaving_out_an_owner_at_a_time() -> None:
     ).more == pytest.approx(expected)
 
 
+def test_a_ratio_of_means_needs_what_a_design_takes_whole() -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.pareto(1.2, 1500), rng.gamma(4, 2, 1500)
+    sample = estimators.sample_of(np.zeros(1500, int), [90_000])
+    census = estimators.sample_of(np.zeros(1500, int), [1500])
+    why = "large ones are not taken whole"
+    for drawn, values, unheld, reason in (
+        (sample, x, None, None),
+        (sample, x, why, f"on a side {why}"),
+        (sample, y, why, None),
+        (census, x, why, None),
+    ):
+        other = Group(y, sample=sample)
+        found = one(Group(values, sample=drawn, unheld=unheld), other, draws=160).effects
+        assert found["ratio_of_means"].reason == reason
+        assert (found["ratio_of_means"].low is None) == (reason is not None)
+        assert found["cliffs_delta"].reason is None
+
+
 def test_under_a_design_what_moves_an_effect_is_the_design_s() -> None:
     rng = np.random.default_rng(12)
     stratum = np.repeat([0, 1, 2], [60, 40, 20])
@@ -368,14 +387,14 @@ def test_degrees_of_freedom_count_the_owners_that_matter() -> None:
     nothing = np.zeros(20_000)
 
     def degrees(by: Any, clusters: int) -> float:
-        part = bootstrap._Part(nothing, nothing, slice(0), clusters, clusters, False)
+        part = bootstrap._Part(nothing, nothing, slice(0), clusters, clusters, False, None)
         rest = np.zeros(by.size)
         return bootstrap._compared(part, part, (by, rest), (by, rest)).degrees
 
     assert degrees(rng.normal(0, 1, 20_000), 20_000) == pytest.approx(20_000, rel=0.1)
     assert degrees(np.array([1.0, -1.0] * 10), 20) == 19
     assert degrees(np.concatenate([rng.normal(0, 0.01, 5000), [5.0, -5.0]]), 5002) < 7
-    unmoved = bootstrap._Part(nothing, nothing, slice(0), 9, 9, False)
+    unmoved = bootstrap._Part(nothing, nothing, slice(0), 9, 9, False, None)
     assert bootstrap._compared(
         unmoved, unmoved, (nothing, nothing), (nothing, nothing)
     ) == bootstrap._Spread(1.0, math.inf)

@@ -76,6 +76,19 @@ def test_under_a_design_intervals_are_those_of_the_estimators() -> None:
         assert ends.low == pytest.approx(ends.high)
 
 
+def test_what_a_design_leaves_to_chance_has_no_interval_of_the_mean() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.pareto(1.2, 2000)
+    some = estimators.sample_of(np.zeros(2000, int), [90_000])
+    assert mean_interval(values, sample=some).low is not None
+    told = mean_interval(values, sample=some, unheld="large ones are not taken whole")
+    assert told == Ends(reason="none, as large ones are not taken whole")
+    light = mean_interval(rng.gamma(4, 2, 2000), sample=some, unheld="large ones are not")
+    assert light.low is not None and light.reason is None
+    census = estimators.sample_of(np.zeros(2000, int), [2000])
+    assert mean_interval(values, sample=census, unheld="large ones are not").low is not None
+
+
 def test_what_few_owners_tell_has_no_interval_and_says_why() -> None:
     values = np.arange(30)
     few = median_interval(values, cluster=np.arange(30) % 7)

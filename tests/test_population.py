@@ -10,6 +10,7 @@ import pytest
 from study_support import (
     DAY,
     FIRST,
+    cut_off,
     member,
     repository,
     stratum,
@@ -141,6 +142,32 @@ def test_those_taken_for_their_size_count_where_weights_make_up_for_it(path: Pat
     weighted, _ = of_cell(path, Cell(design="paper", weighting="weighted"))
     assert values(plain, "stars") == [1]
     assert values(weighted, "stars") == [1, 9]
+
+
+def test_what_a_design_leaves_to_chance_is_told_of_each_feature(path: Path) -> None:
+    study_warehouse(
+        path,
+        [repository(key, star_stock_count=1, commit_flow_count=3, issue_flow_count=2)
+         for key in ("g1", "g2")],
+        members=[member("g1", "low", 5.0), member("g2", "low", 5.0)],
+        strata=[stratum("github", "low", 0, 10)],
+        cut_offs=[cut_off("github", "star_stock_count", True),
+                  cut_off("github", "commit_flow_count", False),
+                  cut_off("huggingface", "issue_flow_count", True)],
+    )  # fmt: skip
+    cell = Cell(design="paper", weighting="weighted")
+    github, _ = of_cell(path, cell)
+    assert github.known["stars", "stock"].unheld is None
+    told = {key: known.unheld or "" for key, known in github.known.items()}
+    assert "more than half of the sample" in told["commits", "flow"]
+    assert "the frame does not know it of all" in told["discussions", "flow"]
+    monthly, _ = of_cell(path, Cell(design="paper", weighting="weighted", exposure="per_month"))
+    assert "stars a month" in (monthly.known["stars", "stock"].unheld or "")
+    assert of_cell(path, Cell(design="paper"))[0].known["commits", "flow"].unheld is None
+    settings = StudySettings.model_validate({"sample": {"take_all": {"star_stock_count": 9}}})
+    unasked, _ = of_cell(path, cell, settings)
+    assert "does not ask the frame" in (unasked.known["stars", "stock"].unheld or "")
+    assert unasked.digest != github.digest
 
 
 def test_a_stock_is_divided_by_life_and_a_flow_by_what_was_seen_of_it(path: Path) -> None:

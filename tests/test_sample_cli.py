@@ -71,6 +71,7 @@ def test_draw_and_estimate_as_a_script_would(frame: Path, tmp_path: Path) -> Non
 def test_what_is_taken_whole_is_chosen_on_the_command_line(frame: Path, tmp_path: Path) -> None:
     whole: dict[str, int] = {}
     told: dict[str, Any] = {}
+    ends: dict[str, Any] = {}
     for text in ("auto", "none", "commits=60"):
         done = run("sample", "draw", frame, "--id", "name", "--by", "stars", "--size", 500, "--out",
                    "s.parquet", "--take-all", text, "--json", folder=tmp_path)  # fmt: skip
@@ -79,12 +80,13 @@ def test_what_is_taken_whole_is_chosen_on_the_command_line(frame: Path, tmp_path
         whole[text] = sum(row["frame_count"] for row in rows if "taken whole" in row["stratum"])
         (found,) = [row for row in estimate_file(tmp_path / "s.parquet", "stars")
                     if row["statistic"] == "mean"]  # fmt: skip
-        told[text] = found["reason"] or ""
+        told[text], ends[text] = found["reason"] or "", found["low"]
     commits = pq.read_table(frame)["commits"].to_numpy()
     assert whole == {"auto": whole["auto"], "none": 0, "commits=60": int((commits >= 60).sum())}
     assert whole["auto"] > 0
     # Where the frame's own numbers were not asked, nobody knows what is missing of the tail.
-    assert ["may be much too narrow" in told[text] for text in whole] == [False, True, True]
+    assert ["no interval" in told[text] for text in whole] == [False, True, True]
+    assert [ends[text] is None for text in whole] == [False, True, True]
 
 
 def test_what_people_see(frame: Path, tmp_path: Path) -> None:

@@ -365,11 +365,16 @@ def test_a_sample_too_small_for_its_tails_says_so(
     told = ask(warehouse, "SELECT bool_or(is_holding), count(tail_bound) > 0, count(from_value) > 0"
                " FROM study.sample_cut_off WHERE platform = 'github'")[0]  # fmt: skip
     assert told == (False, is_bounded, is_bounded)
-    reasons = {row["statistic"]: row["reason"] or ""
-               for row in intensity.estimate_intensity(warehouse, settings)
-               if row["platform"] == "github" and row["feature"] == "commits"}  # fmt: skip
-    assert "more than half of the sample" in reasons["mean"]
-    assert "more than half" in reasons["total"] and "more than half" not in reasons["median"]
+    rows = {row["statistic"]: row for row in intensity.estimate_intensity(warehouse, settings)
+            if row["platform"] == "github" and row["feature"] == "commits"}  # fmt: skip
+    for statistic in ("mean", "total"):
+        assert "more than half of the sample" in rows[statistic]["reason"]
+        assert (
+            rows[statistic]["low"] is rows[statistic]["high"] is rows[statistic]["method"] is None
+        )
+        assert rows[statistic]["status"] == "measured"
+    assert "more than half" not in (rows["median"]["reason"] or "")
+    assert rows["median"]["low"] is not None
 
 
 def test_what_the_frame_does_not_know_of_all_is_told(warehouse: Path) -> None:
@@ -386,13 +391,13 @@ def test_what_the_frame_does_not_know_of_all_is_told(warehouse: Path) -> None:
              if row["platform"] == "github"}  # fmt: skip
     assert found["stars", "mean"]["basis"] == "stock"
     assert "the frame does not know it of all" in found["stars", "mean"]["reason"]
-    assert "too narrow" in found["stars", "total"]["reason"]
-    assert "too narrow" not in (found["stars", "median"]["reason"] or "")
-    assert "too narrow" not in (found["commits", "mean"]["reason"] or "")
+    is_open = {key: row["low"] is None for key, row in found.items() if key[0] != "discussions"}
+    assert is_open == {key: key in {("stars", "mean"), ("stars", "total")} for key in is_open}
     nothing = study(designs=["proportional"], size=600, take_all={})
     sample.draw_samples(warehouse, nothing)
     rows = intensity.estimate_intensity(warehouse, nothing)
-    assert not any("could not all be taken whole" in (row["reason"] or "") for row in rows)
+    told = {row["statistic"] for row in rows if "does not ask the frame" in (row["reason"] or "")}
+    assert told == {row["statistic"] for row in rows if row["low"] is None} == {"mean", "total"}
     assert ask(warehouse, "SELECT count(*) FROM study.sample_cut_off") == [(0,)]
 
 
@@ -416,16 +421,32 @@ def test_responding_units_stand_for_all_of_their_stratum() -> None:
     assert told.weight.sum() == full.weight.sum()
 
 
-def test_a_tail_that_one_repository_carries_is_told() -> None:
+@pytest.mark.parametrize(
+    ("values", "frame", "is_open"),
+    [
+        (np.array([1.0] * 30 + [9000.0] + [1.0] * 29), 6000, True),
+        # Of a census nothing was left to chance; a light tail is seen in a large sample.
+        (np.array([1.0] * 30 + [9000.0] + [1.0] * 29), 60, False),
+        (np.random.default_rng(2).gamma(4, 3, 2000), 90_000, False),
+        (np.random.default_rng(2).pareto(1.3, 2000), 90_000, True),
+        (np.random.default_rng(2).gamma(4, 3, 500), 90_000, True),
+    ],
+)
+def test_where_large_values_are_left_to_chance_a_mean_has_no_interval(
+    values: Any, frame: int, is_open: bool
+) -> None:
     from assets.study.estimators import sample_of
 
-    values = np.array([1.0] * 30 + [9000.0] + [1.0] * 29)
-    for frame, warns in ((6000, True), (60, False)):
-        drawn = sample_of(np.zeros(60, int), [frame])
-        rows = {row["statistic"]: row for row in intensity.feature_rows({}, drawn, values)}
+    drawn = sample_of(np.zeros(values.size, int), [frame])
+    for unheld in ("large ones are not", None):
+        found = intensity.feature_rows({}, drawn, values, unheld=unheld)
+        rows = {row["statistic"]: row for row in found}
         for statistic in ("mean", "total"):
-            assert ("99% of the total" in (rows[statistic]["reason"] or "")) == warns
-        assert rows["median"]["reason"] is None
+            row = rows[statistic]
+            assert (row["low"] is None) == (is_open and unheld is not None)
+            said = "no interval, as large ones are not" if row["low"] is None else None
+            assert row["reason"] == said and row["weighted_value"] > 0
+        assert rows["median"]["reason"] is None and rows["median"]["low"] is not None
 
 
 def test_rows_of_the_same_study_are_replaced(warehouse: Path) -> None:
@@ -483,6 +504,10 @@ RED = {
         "UPDATE marts.mart_intensity_estimate SET high = 2 WHERE statistic = 'zero_share'",
         "UPDATE marts.mart_intensity_estimate SET weighted_value = 'nan'::DOUBLE",
         "UPDATE marts.mart_intensity_estimate SET status = 'not_measurable', reason = NULL",
+        "UPDATE marts.mart_intensity_estimate SET low = NULL WHERE statistic = 'mean'",
+        "UPDATE marts.mart_intensity_estimate SET low = NULL, high = NULL, reason = NULL",
+        "UPDATE marts.mart_intensity_estimate SET low = NULL, high = NULL, reason = 'none'"
+        " WHERE statistic = 'median'",
     ],
 }
 

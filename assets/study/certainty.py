@@ -46,6 +46,23 @@ Plan = Callable[[Ints, Floats, int], Ints | None]
 NEVER = 2**31 - 1
 
 
+def left_to_chance(feature: str, is_holding: bool | None, is_asked: bool = True) -> str | None:
+    """Why intervals of a feature's mean and total may not hold; None: they do.
+
+    Args:
+        is_holding: whether what is taken whole is enough; None: the frame does not know the feature
+            of all.
+        is_asked: whether the frame's own numbers said what is taken whole.
+    """
+    if is_asked and is_holding:
+        return None
+    why = "the design does not ask the frame for them"
+    if is_asked:
+        why = ("the frame does not know it of all" if is_holding is None
+               else "they would be more than half of the sample")  # fmt: skip
+    return f"large {feature} are not all taken whole, as {why}"
+
+
 @dataclass(frozen=True)
 class Profile:
     """The features of a frame: H strata, F features, S steps of the ladder.

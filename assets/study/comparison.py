@@ -151,7 +151,7 @@ def _drawn(
         found = dict(zip(alike, clustered_bootstrap(*groups, draws=draws, seed=seed), strict=True))
     for feature in pairs.keys() - set(alike):
         groups = [
-            Group(known.values, known.weight, one.owner[known.at], known.sample)
+            Group(known.values, known.weight, one.owner[known.at], known.sample, known.unheld)
             for one, known in zip((github, hub), pairs[feature], strict=True)
         ]
         (found[feature],) = clustered_bootstrap(*groups, draws=draws, seed=seed)

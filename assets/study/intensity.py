@@ -16,7 +16,8 @@ from assets.study.draw import OUT
 from assets.study.estimators import Estimate, Floats, Sample, responding, sample_of
 from assets.study.features import FEATURES, PLATFORM_NAMES, Basis, compared_bases
 from assets.study.resampling import bootstrap_mean
-from assets.study.sample import CUT_OFF, MEMBER, STRATUM
+from assets.study.sample import MEMBER, STRATUM, tails_of
+from assets.study.statistics.one_sample import unheld_tail
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration.failures import PermanentFailure
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 STATISTICS = ("mean", "median", "total", "zero_share")
-# From this share on of one repository in a total, the interval is told to be too narrow.
-TAIL_SHARE = 0.05
 
 ESTIMATE = StudyTable(
     "marts.mart_intensity_estimate",
@@ -49,7 +48,11 @@ ESTIMATE = StudyTable(
         ),
         ("weighted_value", "DOUBLE", "Estimate for all repositories of the frame that belong."),
         ("standard_error", "DOUBLE", "Of the weighted value, under the design; 0: a census."),
-        ("low", "DOUBLE", "Lower end of the interval of 95 % around the weighted value."),
+        (
+            "low",
+            "DOUBLE",
+            "Lower end of the interval of 95 % around the weighted value; null: none holds.",
+        ),
         ("high", "DOUBLE", "Upper end."),
         ("method", "VARCHAR", "How the interval was made; see docs/sampling.md."),
         ("sample_count", "BIGINT NOT NULL", "Repositories of the sample with a known value (n)."),
@@ -57,7 +60,11 @@ ESTIMATE = StudyTable(
         ("frame_count", "BIGINT NOT NULL", "Repositories of the frame (N)."),
         ("estimated_count", "DOUBLE NOT NULL", "Of these, estimated to belong."),
         ("status", "VARCHAR NOT NULL", "measured or not_measurable."),
-        ("reason", "VARCHAR", "Why not measurable, or what limits the reading; null: neither."),
+        (
+            "reason",
+            "VARCHAR",
+            "Why not measurable or without interval, or what limits the reading; null: neither.",
+        ),
     ),
 )
 
@@ -77,7 +84,7 @@ def estimate_intensity(warehouse_path: Path, study: "StudySettings") -> list[Row
                 strata = _strata(connection, study.name, design, platform)
                 drawn = _units(connection, study.name, design, platform)
                 which = {"study": study.name, "design": design, "platform": platform}
-                tails = _tails(connection, which) if study.sample.take_all == "auto" else None
+                tails = tails_of(connection, study, design, platform)
                 rows += _platform_rows(which, bases[platform], strata, drawn, tails)
     replace_study(warehouse_path, study.name, [(ESTIMATE, table_of(ESTIMATE, rows))])
     return rows
@@ -88,33 +95,29 @@ def _platform_rows(
     bases: Mapping[str, Basis | None],
     strata: "pa.Table",
     drawn: "pa.Table",
-    tails: Mapping[str, bool] | None,
+    tails: Mapping[tuple[str, Basis], str | None],
 ) -> list[Row]:
-    """Rows of one sample; `tails` says of which columns the large are taken whole, and enough."""
+    """Rows of one sample; `tails` says why large values of a feature may be left to chance."""
     frame_count = int(sum(strata["frame_count"].to_pylist()))
     left_out = sum(row["frame_count"] for row in strata.to_pylist() if not row["drawn_count"])
     rows = []
     for feature in FEATURES:
-        blank = {"basis": bases[feature], "frame_count": frame_count}
+        basis = bases[feature]
+        blank = {"basis": basis, "frame_count": frame_count}
         row = {**dict.fromkeys(ESTIMATE.column_names), **which, "feature": feature, **blank}
-        if bases[feature] is None or drawn.num_rows == 0:
+        if basis is None or drawn.num_rows == 0:
             reason = f"{PLATFORM_NAMES[which['platform']]}: {feature} unknown for all repositories"
             rows += _unmeasured(row, reason, drawn)
             continue
-        found = _feature_rows(row, strata, drawn, tails)
+        found = _feature_rows(row, strata, drawn, tails[feature, basis])
         rows += [{**one, "reason": _told(one["reason"], left_out)} for one in found]
     return rows
 
 
-def _feature_rows(
-    row: Row, strata: "pa.Table", drawn: "pa.Table", tails: Mapping[str, bool] | None
-) -> list[Row]:
+def _feature_rows(row: Row, strata: "pa.Table", drawn: "pa.Table", unheld: str | None) -> list[Row]:
     feature, basis = row["feature"], row["basis"]
     values = drawn[f"{feature}_{basis}"].to_numpy(zero_copy_only=False).astype(np.float64)
     is_plain = drawn["is_plain"].to_numpy(zero_copy_only=False).astype(bool)
-    unheld = None
-    if tails is not None:
-        unheld = unheld_tail(feature, tails.get(FEATURES[feature][basis]))
     return feature_rows(row, _sample(strata, drawn), values, is_plain, unheld)
 
 
@@ -122,21 +125,6 @@ def _told(reason: str | None, left_out: int) -> str | None:
     """What limits the reading, with the strata that no one stands for."""
     text = f"{left_out} repositories lie in strata of which nothing is drawn and are left out"
     return _both(reason, text if left_out else None)
-
-
-def unheld_tail(feature: str, is_holding: bool | None) -> str | None:
-    """What is not known of a feature's tail, as the interval cannot tell it.
-
-    Args:
-        is_holding: whether what is taken whole makes intervals hold; None: the frame does not know
-            the feature of all.
-    """
-    if is_holding:
-        return None
-    why = ("the frame does not know it of all" if is_holding is None
-           else "they would be more than half of the sample")  # fmt: skip
-    return (f"large {feature} could not all be taken whole, as {why}: the interval says nothing of"
-            " large ones that were not drawn, and may be much too narrow")  # fmt: skip
 
 
 def feature_rows(
@@ -153,7 +141,7 @@ def feature_rows(
         row: what all rows have in common.
         values: (n,) of the units of the sample; NaN where not known.
         is_plain: (n,) the units that unweighted figures are of; by default all.
-        unheld: what is to be told of the feature's tail where not all were drawn.
+        unheld: why large values may be left to chance; None: they are taken whole.
         by_bootstrap: whether the interval of the mean is the studentised bootstrap's.
     """
     known = np.isfinite(values)
@@ -167,7 +155,7 @@ def feature_rows(
                 for one in STATISTICS]  # fmt: skip
     lacking = max(0.0, 1 - covered / whole)
     limits = _limits(sample.count - told.count, lacking)
-    tail = _both(_tail(told, values), unheld if (told.weight > 1).any() else None)
+    tail = unheld_tail(told, values, unheld)
     plain = told.is_in if is_plain is None else told.is_in & is_plain[known | ~sample.is_in]
     unweighted = _unweighted(values[plain])
     rows = []
@@ -178,12 +166,14 @@ def feature_rows(
                          "reason": why})  # fmt: skip
             continue
         found = _estimated(statistic, told, np.where(told.is_in, values, 0.0), by_bootstrap)
+        is_open = tail is not None and statistic in ("mean", "total")
         rows.append({
             **row, **counts, "statistic": statistic,
             "unweighted_value": unweighted[statistic], "weighted_value": found.value,
-            "standard_error": found.standard_error, "low": found.low, "high": found.high,
-            "method": found.method, "status": "measured",
-            "reason": _both(limits, tail if statistic in ("mean", "total") else None),
+            "standard_error": found.standard_error,
+            "low": None if is_open else found.low, "high": None if is_open else found.high,
+            "method": None if is_open else found.method, "status": "measured",
+            "reason": _both(limits, f"no interval, as {tail}" if is_open else None),
         })  # fmt: skip
     return rows
 
@@ -193,18 +183,6 @@ def _unweighted(values: Floats) -> dict[str, float | None]:
         return dict.fromkeys(STATISTICS)
     return {"mean": float(values.mean()), "median": float(np.median(values)),
             "total": float(values.sum()), "zero_share": float((values == 0).mean())}  # fmt: skip
-
-
-def _tail(sample: Sample, values: Floats) -> str | None:
-    """A warning where one unit that stands for others carries much of the total.
-
-    Where it does, units like it were missed, and what was not drawn does not widen an interval.
-    """
-    parts = sample.weight * np.where(sample.is_in, np.abs(values), 0.0)
-    share = float(np.max(parts, where=sample.weight > 1, initial=0.0)) / max(parts.sum(), 1e-300)
-    if share < TAIL_SHARE:
-        return None
-    return f"one repository carries {share:.0%} of the total: the interval is too narrow"
 
 
 def _both(first: str | None, second: str | None) -> str | None:
@@ -265,16 +243,6 @@ def _strata(
         f"SELECT stratum, frame_count, drawn_count, sampling_rate FROM {STRATUM.name}"
         f" {_where(study, design, platform)} ORDER BY stratum_number",
     )
-
-
-def _tails(connection: "duckdb.DuckDBPyConnection", which: Row) -> dict[str, bool]:
-    """Columns of which the large are taken whole, and whether that is enough."""
-    found = connection.execute(
-        f"SELECT DISTINCT column_name, is_holding FROM {CUT_OFF.name}"
-        " WHERE study = $study AND design = $design AND platform = $platform",
-        which,
-    ).fetchall()
-    return {str(column): bool(is_holding) for column, is_holding in found}
 
 
 def _units(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study.cells import CENSUS, Cell
+from assets.study.certainty import left_to_chance
 from assets.study.draw import OUT, number_sql
 from assets.study.estimators import Sample, responding, sample_of
 from assets.study.features import (
@@ -25,6 +26,7 @@ from assets.study.features import (
     Basis,
     compared_bases,
 )
+from assets.study.sample import tails_of
 from assets.study.statistics.exposure import (
     MONTH_DAYS,
     months_of_life,
@@ -70,19 +72,21 @@ class Known:
         values: (m,) whole numbers, or doubles where they are divided by exposure.
         weight: (m,) how many repositories each stands for; None: itself.
         sample: the design they were drawn by; None: they are all there is, or count alike.
+        unheld: why the design may leave large values to chance; None: they are taken whole.
     """
 
     at: Ints
     values: Numbers
     weight: Floats | None = None
     sample: Sample | None = None
+    unheld: str | None = None
 
     def part(self, keep: "NDArray[np.bool_]") -> "Known":
         """Only some of the values; in a sample those stand for the others of their stratum."""
         if self.sample is None:
             return Known(self.at[keep], self.values[keep])
         sample = responding(self.sample, keep)
-        return Known(self.at[keep], self.values[keep], sample.weight, sample)
+        return Known(self.at[keep], self.values[keep], sample.weight, sample, self.unheld)
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,9 @@ def _population(
     table = connection.sql(_query(study, cell, platform, rate)).to_arrow_table()
     created = _created(table)
     sample = _sample(connection, study, cell, platform, table)
+    tails = _tails(connection, study, cell, platform)
     known = {
-        (feature, one): _known(table, column, sample)
+        (feature, one): _known(table, column, sample, tails.get((feature, one)))
         for feature, columns in FEATURES.items()
         for one, column in columns.items()
     }
@@ -238,7 +243,7 @@ def _rate(
     return most / count, f"{name}: a random {most / count:.1%} of {count} repositories"
 
 
-def _known(table: "pa.Table", column: str, sample: Sample | None) -> Known:
+def _known(table: "pa.Table", column: str, sample: Sample | None, unheld: str | None) -> Known:
     import pyarrow as pa
 
     try:
@@ -249,7 +254,20 @@ def _known(table: "pa.Table", column: str, sample: Sample | None) -> Known:
     is_known = counts.is_valid().to_numpy()
     filled = counts.fill_null(0).to_numpy()
     weight = None if sample is None else sample.weight
-    return Known(np.arange(filled.size), filled, weight, sample).part(is_known)
+    return Known(np.arange(filled.size), filled, weight, sample, unheld).part(is_known)
+
+
+def _tails(
+    connection: "duckdb.DuckDBPyConnection", study: "StudySettings", cell: Cell, platform: str
+) -> Mapping[tuple[str, Basis], str | None]:
+    """What of each feature's large values a design leaves to chance."""
+    if cell.weighting != "weighted":
+        return {}
+    if cell.exposure != "per_month":
+        return tails_of(connection, study, cell.design, platform)
+    # No rate is a column of the frame.
+    return {(feature, basis): left_to_chance(f"{feature} a month", None)
+            for feature, columns in FEATURES.items() for basis in columns}  # fmt: skip
 
 
 def _sample(
@@ -379,7 +397,7 @@ def _digest(population: Population) -> str:
     told = hashlib.blake2b(digest_size=16)
     told.update(f"{population.platform} {population.count} {population.limit}".encode())
     for (feature, basis), known in population.known.items():
-        told.update(f"{feature} {basis} {population.basis[feature]}".encode())
+        told.update(f"{feature} {basis} {population.basis[feature]} {known.unheld}".encode())
         for array in (known.at, known.values, known.weight):
             told.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     for array in (population.owner, population.created):

@@ -22,9 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assets.study.allocation import Allocation, allocate, least_size
-from assets.study.certainty import CutOffs, Profile, aligned, cut_offs, planned, profile
+from assets.study.certainty import (
+    CutOffs,
+    Profile,
+    aligned,
+    cut_offs,
+    left_to_chance,
+    planned,
+    profile,
+)
 from assets.study.draw import OUT, Draw, Survey, draw, survey, workshop
-from assets.study.features import FEATURES, PLATFORMS, STUDIED, choose_basis
+from assets.study.features import FEATURES, PLATFORMS, STUDIED, Basis, choose_basis
 from assets.study.strata import Strata, class_of, is_certain
 from assets.study.tables import StudyTable, attached, replace_study, table_of
 
@@ -211,6 +219,24 @@ def draw_samples(warehouse_path: Path, study: "StudySettings") -> Drawn:
          (CUT_OFF, table_of(CUT_OFF, cuts)), (INPUT, table_of(INPUT, inputs))],
     )  # fmt: skip
     return Drawn(strata, cuts, False, sum(table.num_rows for table in members))
+
+
+def tails_of(
+    connection: "duckdb.DuckDBPyConnection", study: "StudySettings", design: str, platform: str
+) -> dict[tuple[str, Basis], str | None]:
+    """Of each feature and basis, why a kept sample may leave large values to chance; None: not."""
+    found = connection.execute(
+        f"SELECT DISTINCT column_name, is_holding FROM {CUT_OFF.name}"
+        " WHERE study = $study AND design = $design AND platform = $platform",
+        {"study": study.name, "design": design, "platform": platform},
+    ).fetchall()
+    is_holding = {str(column): bool(holds) for column, holds in found}
+    is_asked = study.sample.take_all == "auto"
+    return {
+        (feature, basis): left_to_chance(feature, is_holding.get(column), is_asked)
+        for feature, columns in FEATURES.items()
+        for basis, column in columns.items()
+    }
 
 
 def _designs(connection: "duckdb.DuckDBPyConnection", study: "StudySettings") -> Iterator[_Design]:

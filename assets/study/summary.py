@@ -95,7 +95,7 @@ def _intervals(population: Population, known: Known, told: Description) -> tuple
         "sample": sample,
     }
     return (
-        _around(told.mean, mean_interval(known.values, **how)),
+        _around(told.mean, mean_interval(known.values, **how, unheld=known.unheld)),
         _around(told.median, median_interval(known.values, **how)),
     )
 

@@ -78,12 +78,14 @@ class Group:
         cluster: (n,) owner of each unit, text or whole numbers; by default, and where it is None,
             a unit is alone.
         sample: the design the units were drawn by; by default they are all there is.
+        unheld: why the design may leave large units to chance; None: it takes them whole.
     """
 
     values: ArrayLike
     weight: ArrayLike | None = None
     cluster: ArrayLike | None = None
     sample: Sample | None = None
+    unheld: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class _Units:
     weight: Floats
     owner: Ints
     sample: Sample | None
+    unheld: str | None
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ class _Part:
         clusters: owners.
         carriers: owners with anything but zero.
         is_drawn: whether a design says how it varies.
+        unheld: why it may leave large units to chance.
     """
 
     value: Floats
@@ -153,6 +157,7 @@ class _Part:
     clusters: int
     carriers: int
     is_drawn: bool
+    unheld: str | None
 
 
 @dataclass(frozen=True)
@@ -211,7 +216,8 @@ def clustered_bootstrap(
     intervals cover more often; that of the ratio is not of draws (`_ratio_of_medians`).
     An end that is missing has its reason: there is no interval with fewer than `LEAST_CLUSTERS`
     owners in a group, where the groups do not overlap, or of means whose tail was not seen or is
-    heavy (`unseen_tail`); and a ratio whose denominator may be zero has no upper end.
+    heavy (`unseen_tail`) and is not taken whole by a design; and a ratio whose denominator may be
+    zero has no upper end.
 
     Args:
         first: with as many features as the second.
@@ -294,9 +300,8 @@ class _Counter:
         told = [
             _unseen_tail(table, part)
             for part in (first, second)
-            # What a design draws from has its large units taken whole; of what does not vary
-            # nothing is unseen.
-            if not part.is_drawn and math.isfinite(of_means.degrees)
+            # Of what does not vary nothing is unseen.
+            if math.isfinite(of_means.degrees)
         ]
         return replace(
             made,
@@ -522,9 +527,13 @@ def _at(part: _Part, levels: Floats) -> Floats:
 
 
 def _unseen_tail(table: _Table, part: _Part) -> str | None:
+    """Why the ratio of means has no interval on account of a part; None: it may have one."""
+    if part.is_drawn and part.unheld is None:
+        return None
     rows = np.zeros(table.shape[0])
     rows[part.rows] = np.append(np.full(part.value.size, -_at(part, np.array([0.5]))[0]), 1.0)
-    return unseen_tail(table.moved(rows), part.clusters)
+    limit = unseen_tail(table.moved(rows), part.clusters)
+    return part.unheld if part.is_drawn and limit else limit
 
 
 def _left(table: _Table, part: _Part) -> Floats:
@@ -712,7 +721,7 @@ def _units(first: Group, second: Group, has_common_clusters: bool) -> list[_Unit
     owners = _owners([(group.cluster, len(values)) for values, _, group in found],
                      has_common_clusters)  # fmt: skip
     return [
-        _Units(values, weight, owner, group.sample)
+        _Units(values, weight, owner, group.sample, group.unheld)
         for (values, weight, group), owner in zip(found, owners, strict=True)
     ]
 
@@ -767,7 +776,7 @@ def _table(units: list[_Units]) -> tuple[_Table, list[list[_Part]]]:
             owner = group.owner[known]
             part = _Part(
                 distinct, held, own, np.unique(owner).size, np.unique(owner[value != 0]).size,
-                group.sample is not None,
+                group.sample is not None, group.unheld if (weight > 1).any() else None,
             )  # fmt: skip
             at += rows
             total = np.full(at.size, part.rows.stop - 1)

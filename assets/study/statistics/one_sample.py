@@ -95,10 +95,12 @@ def mean_interval(
     weight: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
     sample: Sample | None = None,
+    unheld: str | None = None,
 ) -> Ends:
     """Interval of 95 % of the mean, symmetric on a logarithmic scale where it is above zero.
 
-    Of owners there is one only where their tail is seen and light (`unseen_tail`).
+    Of owners there is one only where their tail is seen and light (`unseen_tail`), of a design
+    where large units are taken whole, or their tail is light (`unheld_tail`).
 
     Args:
         values: (n,) finite numbers; not empty.
@@ -106,13 +108,19 @@ def mean_interval(
         cluster: (n,) owner of each unit.
         sample: the design with its weights, all units of which are in; neither `weight` nor owners
             are then looked at.
+        unheld: of a design, why large units may be left to chance; None: they are not.
 
     Raises:
         PermanentFailure: a value is unknown or infinite, a weight not above zero, numbers differ.
     """
     known, held, owner = _arrays(values, weight, cluster)
     if sample is not None:
-        return _of_design(estimators.mean(sample, known, "log"))
+        limit = unheld_tail(sample, known, unheld)
+        return (
+            Ends(reason=f"none, as {limit}")
+            if limit
+            else _of_design(estimators.mean(sample, known, "log"))
+        )
     mean = float(held @ known) / float(held.sum())
     found = spread(known - mean, held, owner, None)
     if found.error > 0:
@@ -164,6 +172,23 @@ def _arrays(
     known = numbers(values).astype(np.float64)
     held = np.ones(known.size) if weight is None else weights(weight, known.size)
     return known, held, None if cluster is None else owner_numbers(cluster, known.size)
+
+
+def unheld_tail(sample: Sample, values: Floats, unheld: str | None) -> str | None:
+    """Why a mean or total has no interval under a design; None: it has one.
+
+    What was not drawn does not widen an interval, and large units mostly are not.
+
+    Args:
+        values: (n,) numbers; those of units that are not in are not looked at.
+        unheld: why large units may be left to chance; None: they are taken whole.
+    """
+    chance = sample.is_in & (sample.weight > 1)
+    if unheld is None or not chance.any():
+        return None
+    held, known = sample.weight[chance], values[chance]
+    apart = held * (known - quantile(frequencies(known, held), 0.5))
+    return unheld if unseen_tail(apart, int(chance.sum())) else None
 
 
 def _of_design(estimate: Estimate) -> Ends:
