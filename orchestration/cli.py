@@ -347,12 +347,16 @@ def query(
 
 
 @app.command()
-def report() -> None:
+def report(
+    png: Annotated[
+        bool, typer.Option("--png", help="Write the pictures beside it as PNG as well.")
+    ] = False,
+) -> None:
     """Render the report of the published copy anew and say where it lies."""
     from assets.publish.assets import make_report
 
     with _spinner("rendering the report"):
-        path = make_report(Settings.load())
+        path = make_report(Settings.load(), has_png=png)
     out.print(str(path.resolve()))
 
 

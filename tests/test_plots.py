@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from assets.publish import plots, words
-from assets.publish.pictures import NAMES, pictures, render_plots, write_pictures
+from assets.publish.pictures import NAMES, pictures, write_pictures
 from assets.publish.plots_style import (
     BLUE,
     INK,
@@ -27,13 +27,14 @@ from assets.publish.plots_style import (
     VERMILLION,
     count_label,
     decade,
+    png_of,
     points_label,
-    save,
     share_label,
     styled,
     svg_of,
 )
 from assets.publish.published import open_published
+from assets.publish.report import render_report
 from assets.study import marts
 from orchestration.failures import PermanentFailure
 
@@ -123,20 +124,13 @@ def test_bytes_do_not_hang_on_the_process_or_the_users_style(
     assert other.stdout == svgs["survival"]
 
 
-def test_both_files_are_whole_and_without_a_date(
-    rows: dict[Any, list[Row]], svgs: dict[str, str], tmp_path: Path
+def test_files_tell_nothing_but_the_figures(
+    rows: dict[Any, list[Row]], svgs: dict[str, str]
 ) -> None:
-    pair = [
-        save(plots.survival(rows[marts.SURVIVAL]), tmp_path / place, "survival")
-        for place in ("one", "two")
-    ]
-    assert [path.name for path in pair[0]] == ["survival.svg", "survival.png"]
-    assert [p.read_bytes() for p in pair[0]] == [p.read_bytes() for p in pair[1]]
-    assert pair[0][0].read_text("utf-8") == svgs["survival"]
-    assert pair[0][1].read_bytes().startswith(b"\x89PNG")
-    assert b"matplotlib" not in pair[0][1].read_bytes().lower()
+    pngs = [png_of(plots.survival(rows[marts.SURVIVAL])) for _ in range(2)]
+    assert pngs[0] == pngs[1] and pngs[0].startswith(b"\x89PNG")
+    assert b"matplotlib" not in pngs[0].lower()
     assert not re.search(r"\d{4}-\d\d-\d\d|\d:\d\d|metadata", svgs["survival"])
-    assert not list(tmp_path.rglob(".unfinished*"))
 
 
 def test_the_callers_style_stays_as_it_was(rows: dict[Any, list[Row]]) -> None:
@@ -414,11 +408,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_pictures_are_written_and_old_ones_go(published: Path, tmp_path: Path) -> None:
-    paths = render_plots(published, tmp_path)
-    assert sorted(path.name for path in paths) == sorted(
-        f"{name}.{ending}" for name in NAMES for ending in ("svg", "png")
-    )
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    with open_published(published, None, words.REFERENCE) as file:
+        drawn = pictures(file)
+    svgs = {picture.name: svg_of(picture.figure) for picture in drawn}
+    for endings in (("svg", "png"), ("svg",)):
+        paths = write_pictures(drawn, svgs, tmp_path, has_png="png" in endings)
+        assert sorted(path.name for path in paths) == sorted(
+            f"{name}.{ending}" for name in NAMES for ending in endings
+        )
+        # A PNG of an earlier day does not stand beside the SVG of another.
+        assert sorted(tmp_path.iterdir()) == sorted(paths)
+    assert (tmp_path / "survival.svg").read_text("utf-8") == svgs["survival"]
     (tmp_path / "notes.txt").write_text("mine")
     write_pictures([], {}, tmp_path)
     assert list(tmp_path.iterdir()) == [tmp_path / "notes.txt"]
@@ -432,6 +432,6 @@ def test_a_cell_that_nothing_is_of_has_only_pictures_of_all_cells(published: Pat
 
 def test_what_is_no_publication_is_refused(published: Path, tmp_path: Path) -> None:
     with pytest.raises(PermanentFailure, match="no published file"):
-        render_plots(tmp_path / "none.duckdb", tmp_path)
+        render_report(tmp_path / "none.duckdb", tmp_path / "report.html")
     with pytest.raises(PermanentFailure, match="no study 'other'"):
-        render_plots(published, tmp_path, study="other")
+        render_report(published, tmp_path / "report.html", study="other")

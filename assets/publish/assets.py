@@ -97,8 +97,8 @@ def publish_privately(settings: Settings, warehouse: Path) -> PublishResult:
     return result
 
 
-def make_report(settings: Settings) -> Path:
-    """Render the report of the published copy; returns where it lies."""
+def make_report(settings: Settings, has_png: bool = False) -> Path:
+    """Render the report of the published copy, and its pictures; returns where it lies."""
     return render_report(
         settings.published_dir / "marts.duckdb",
         settings.published_dir / REPORT_NAME,
@@ -106,4 +106,5 @@ def make_report(settings: Settings) -> Path:
         study=settings.study.name,
         reference=settings.study.grid.reference.model_dump(),
         plots=settings.published_dir / PLOTS_NAME,
+        has_png=has_png,
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 from assets.publish import network_pictures, plots, theme_pictures, words
 from assets.publish.parts.intensity import spread
 from assets.publish.parts.rerun import COUNTED
-from assets.publish.plots_style import Picture, save, svg_of
-from assets.publish.published import Published, Row, open_published, shown_bases
+from assets.publish.plots_style import Picture, png_of
+from assets.publish.published import Published, Row, shown_bases
 from assets.study.features import FEATURES, PLATFORM_NAMES, PLATFORMS
+from orchestration.lake import write_whole
 
 NAMES = (
     "effects", "ratios", "rerun", "distributions", "differences", "lorenz", "correlations",
@@ -22,39 +23,26 @@ NAMES = (
 TOLD_MONTHS = 12
 
 
-def render_plots(
-    marts_path: Path,
-    folder: Path,
-    *,
-    study: str | None = None,
-    reference: Mapping[str, str] = words.REFERENCE,
+def write_pictures(
+    drawn: Sequence[Picture], svgs: Mapping[str, str], folder: Path, has_png: bool = False
 ) -> list[Path]:
-    """Write all pictures of the newest day as SVG and PNG; those of which nothing is known go.
+    """Write pictures, each file whole or not at all, and remove those of an earlier day.
 
     Args:
-        marts_path: a published `marts.duckdb`, opened read-only.
+        svgs: of each picture by its name.
         folder: made when absent.
-        study: by default `paper`, else the first by name.
-        reference: the cell of the pictures that show one.
-
-    Raises:
-        PermanentFailure: the file is missing or not a publication, or has no such study.
+        has_png: write each as PNG beside, which takes as long as the SVG.
     """
-    with open_published(marts_path, study, reference) as published:
-        drawn = pictures(published)
-    return write_pictures(
-        drawn, {picture.name: svg_of(picture.figure) for picture in drawn}, folder
-    )
-
-
-def write_pictures(drawn: Sequence[Picture], svgs: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write pictures that are drawn, and remove those of an earlier day that are no longer."""
-    paths = [path for p in drawn for path in save(p.figure, folder, p.name, svgs[p.name])]
-    known = {*NAMES, *network_pictures.NAMES, *theme_pictures.NAMES}
-    for name in known - {picture.name for picture in drawn}:
+    files = {f"{picture.name}.svg": svgs[picture.name].encode() for picture in drawn}
+    if has_png:
+        files |= {f"{picture.name}.png": png_of(picture.figure) for picture in drawn}
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    for name in (*NAMES, *network_pictures.NAMES, *theme_pictures.NAMES):
         for ending in ("svg", "png"):
-            (folder / f"{name}.{ending}").unlink(missing_ok=True)
-    return paths
+            if f"{name}.{ending}" not in files:
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
+    return [folder / name for name in files]
 
 
 def pictures(published: Published) -> list[Picture]:

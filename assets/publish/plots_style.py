@@ -1,8 +1,7 @@
 """How the study's pictures look, and how a picture becomes a file.
 
-Belongs here: colours, type, labels of axes, and writing SVG
-and PNG whose bytes depend on nothing but the figures. Does not belong here: which pictures there
-are (`plots`).
+Belongs here: colours, type, labels of axes, and SVG and PNG whose bytes depend on nothing but the
+figures. Does not belong here: which pictures there are (`plots`), their files (`pictures`).
 
 Text stays text in the SVG: it can be searched and read aloud, and the bytes do not hold outlines
 of a font. The first font of the list, in which the layout is made, is the widest of them, so that a
@@ -14,7 +13,6 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -26,7 +24,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from assets.publish.words import one_line
-from orchestration.lake import write_whole
 
 # Okabe and Ito 2008: told apart by people who see fewer colours. Each is doubled by a dash pattern,
 # a marker or a label.
@@ -124,25 +121,14 @@ def _settle(figure: Figure) -> None:
         axes.set_position(Bbox.from_bounds(*(round(bound, 5) for bound in bounds)))
 
 
-def save(figure: Figure, folder: Path, name: str, svg: str | None = None) -> list[Path]:
-    """Write `<name>.svg` and `<name>.png`, each whole or not at all; returns their paths.
-
-    Args:
-        folder: made when absent.
-        svg: what `svg_of` gave, where it was called before.
-    """
-    drawn = svg_of(figure) if svg is None else svg
-    png = io.BytesIO()
+def png_of(figure: Figure) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
     with styled():
         _settle(figure)
         figure.set_dpi(PNG_DPI)
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    paths = []
-    for ending, content in (("svg", drawn.encode()), ("png", png.getvalue())):
-        path = folder / f"{name}.{ending}"
-        write_whole(path, content)
-        paths.append(path)
-    return paths
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def count_label(value: float, _position: int | None = None) -> str:
