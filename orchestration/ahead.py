@@ -13,7 +13,7 @@ from importlib import import_module
 
 # In the order in which steps need them.
 LARGE = (
-    "great_expectations", "scipy.stats", "sklearn.linear_model", "skops.io", "networkit",
+    "great_expectations", "scipy.stats", "sklearn.linear_model", "networkit",
     "matplotlib.figure",
 )  # fmt: skip
 

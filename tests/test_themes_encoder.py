@@ -379,7 +379,7 @@ def test_a_coder_takes_the_place_of_another_but_of_nothing_else(tmp_path: Path) 
     (folder / "coder.json").unlink()
     with pytest.raises(PermanentFailure, match="holds no coder"):
         one.save(folder)
-    assert (folder / "heads.skops").is_file()
+    assert (folder / "heads.npz").is_file()
     (tmp_path / "file").write_text("mine")
     with pytest.raises(PermanentFailure):
         one.save(tmp_path / "file")

@@ -2,20 +2,18 @@
 
 import json
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patience import NEVER_ENDS
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from assets.study.themes import linear
+from assets.study.themes.arrays import packed
 from assets.study.themes.coding import Coding, Text
 from assets.study.themes.evaluate import cross_validated, figures, macro_f1, reliability
 from assets.study.themes.features import letter_codes, parts_of, vocabulary_of, word_codes
@@ -400,16 +398,15 @@ def test_texts_taken_apart() -> None:
 
 
 def test_a_kept_coder_says_the_same(coder: LinearCoder, tmp_path: Path) -> None:
-    path = tmp_path / "made" / "coder.skops"
+    path = tmp_path / "made" / "coder.npz"
     coder.save(path)
     again = LinearCoder.load(path)
     texts, _ = planted(30, 24)
     assert again.version == coder.version
     assert (again.code(texts).probabilities == coder.code(texts).probabilities).all()
     assert path.stat().st_mode & 0o077 == 0
-    assert [one.name for one in path.parent.iterdir()] == ["coder.skops"]
-    names = "".join(zipfile.ZipFile(path).read("schema.json").decode())
-    assert "crash" not in names
+    assert [one.name for one in path.parent.iterdir()] == ["coder.npz"]
+    assert b"crash" not in path.read_bytes()
 
 
 def test_a_coder_by_repository_is_kept(tmp_path: Path) -> None:
@@ -445,19 +442,19 @@ def broken(state: dict[str, Any], name: str) -> Any:
             changed["own_bounds"] = np.array([0, 5])
         case "list":
             return [state]
-        case "estimator":
-            changed["weights"] = LogisticRegression().fit([[0], [1]], [0, 1])
+        case "text":
+            changed["weights"] = "weights"
     return changed
 
 
 @pytest.mark.parametrize(
     "name",
     ["format", "code", "weights", "nan", "labels", "codes", "missing", "softmax", "bounds", "list",
-     "estimator"],
+     "text"],
 )  # fmt: skip
 def test_what_is_no_coder_is_refused(coder: LinearCoder, tmp_path: Path, name: str) -> None:
     path = tmp_path / "coder"
-    path.write_bytes(skops.io.dumps(broken(coder._state, name)))
+    path.write_bytes(packed(broken(coder._state, name)))
     with pytest.raises(PermanentFailure, match="no coder that can be used") as caught:
         LinearCoder.load(path)
     assert caught.value.remedy
@@ -475,14 +472,6 @@ def test_damaged_files_are_refused(coder: LinearCoder, tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(PermanentFailure, match="no coder that can be used"):
             LinearCoder.load(path)
-    other = type("Foreign", (), {})
-    with zipfile.ZipFile(path, "w") as packed:
-        packed.writestr("schema.json", json.dumps({
-            "__class__": other.__name__, "__module__": "os", "__loader__": "ObjectNode",
-            "__id__": 1, "protocol": 2, "_skops_version": "0.13", "content": None,
-        }))  # fmt: skip
-    with pytest.raises(PermanentFailure):
-        LinearCoder.load(path)
 
 
 def test_a_folder_that_cannot_be_written(coder: LinearCoder, tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def _trained(
     ).fetchall()[0]
     if not count:
         return None, None
-    path, facts_path = folder / f"{name}.skops", folder / f"{name}.json"
+    path, facts_path = folder / f"{name}.npz", folder / f"{name}.json"
     if name == "encoder":
         path = folder / name
     wanted = {"codebook": codebook.version, "training": TRAINING, "corpus": corpus.VERSION}

@@ -12,7 +12,6 @@ for each label; texts of a repository without weights of its own have a softmax 
 folds that leave whole repositories out. Of many texts one fold tells enough.
 """
 
-import zipfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from assets.study.themes.arrays import packed, unpacked
 from assets.study.themes.coding import Coding, Text
 from assets.study.themes.features import FIELDS, FORM_COUNT, Vocabulary, vocabulary_of
 from orchestration.failures import PermanentFailure
@@ -53,8 +53,6 @@ LEAST_SECOND, SECOND_SHARE = 0.25, 0.5
 BATCH = 2_000
 MOST_LABELS = 200
 _REMEDY = "Fit it again from labelled texts."
-# What a file of a coder may hold beside numpy's plain types.
-TRUSTED = ["numpy.dtype"]
 
 
 # ---------------------------------------------------------------- the coder
@@ -135,27 +133,21 @@ class LinearCoder:
         Raises:
             PermanentFailure: the folder cannot be written.
         """
-        import skops.io
-
-        # What is fitted hardly shrinks further, at ten times the time.
-        content = skops.io.dumps(self._state, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
         with writing(path, "Choose another file.", PRIVATE_FILE) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(packed(self._state))
 
     @classmethod
     def load(cls, path: Path) -> "LinearCoder":
-        """Read a coder; only types that a coder consists of are made from the file.
+        """Read a coder; nothing in the file is executed.
 
         Raises:
             PermanentFailure: there is none, it is damaged, holds other types, or was made by
                 another version.
         """
-        import skops.io
-
         if not path.is_file():
             raise PermanentFailure(f"There is no coder {path}.", _REMEDY)
         try:
-            state = skops.io.load(path, trusted=TRUSTED)
+            state = unpacked(path.read_bytes())
             _check(state)
             return cls(state)
         except Exception as error:

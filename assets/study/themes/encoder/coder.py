@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.study.themes.arrays import packed, unpacked
 from assets.study.themes.coding import Coding, Text
 from assets.study.themes.encoder.head import Head, Mixing, arrays_of, floored_log
 from assets.study.themes.encoder.lesson import Encoder, Numbers, Told, Tuning, places_of, spelled
@@ -25,11 +26,11 @@ from orchestration.failures import PermanentFailure
 from orchestration.lake import sha256_of_file, told_when_full
 
 # Part of every version: raise it whenever the same folder would give another answer.
-FORMAT = 1
+FORMAT = 2
 REFIT = "Fit the coder again, or use the linear coder."
 # Texts of a corpus are read in parts of so many: what is cut into tokens is large.
 CODED_AT_ONCE = 2_000
-_CONTENTS, _HEADS, _LINEAR = "coder.json", "heads.skops", "linear.skops"
+_CONTENTS, _HEADS, _LINEAR = "coder.json", "heads.npz", "linear.npz"
 
 
 @dataclass(frozen=True)
@@ -215,14 +216,12 @@ def _refuse_other(folder: Path) -> None:
 
 
 def _write(state: Fitted, version: str, folder: Path) -> None:
-    import skops.io
-
     for number, member in enumerate(state.members):
         place = folder / f"member-{number}"
         place.mkdir()
         member.save(place)
     heads = [arrays_of(head) for head in state.heads]
-    (folder / _HEADS).write_bytes(skops.io.dumps(heads))
+    (folder / _HEADS).write_bytes(packed(heads))
     if state.linear is not None:
         state.linear.save(folder / _LINEAR)
     files = {
@@ -258,15 +257,13 @@ def _read(folder: Path, opened: Callable[[Path, Tuning], Encoder]) -> tuple[Fitt
     Raises:
         ValueError, KeyError, TypeError, OSError: with what is wrong.
     """
-    import skops.io
-
     contents = json.loads((folder / _CONTENTS).read_text(encoding="utf-8"))
     if contents["format"] != FORMAT:
         raise ValueError(f"its format is {contents['format']!r}, not {FORMAT}")
     _check_files(folder, contents["files"])
     tuning, mixing = Tuning(**contents["tuning"]), Mixing(**contents["mixing"])
     labels, names = tuple(contents["labels"]), tuple(contents["repositories"])
-    heads = tuple(Head(**arrays) for arrays in skops.io.load(folder / _HEADS, trusted=[]))
+    heads = tuple(Head(**arrays) for arrays in unpacked((folder / _HEADS).read_bytes()))
     if len(heads) != contents["members"] or not heads:
         raise ValueError("its heads are not as many as its members")
     if not all(head.is_whole(len(labels), len(names)) for head in heads):
