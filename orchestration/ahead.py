@@ -2,8 +2,8 @@
 
 Belongs here: which ones, and when to stop. Does not belong here: their use.
 
-While dbt builds, in a process of its own, a night waits with a processor idle; the steps that come
-after begin with imports of seconds.
+A night waits for answers, for DuckDB, and for dbt in a process of its own, with a processor idle;
+the steps that come after begin with imports of seconds.
 """
 
 import threading
@@ -13,27 +13,20 @@ from importlib import import_module
 
 # In the order in which steps need them.
 LARGE = (
-    "great_expectations", "scipy.stats", "sklearn.linear_model", "networkit",
-    "matplotlib.figure",
+    "dbt.parser.manifest", "dbt.adapters.duckdb", "great_expectations", "scipy.stats",
+    "sklearn.linear_model", "networkit", "matplotlib.figure",
 )  # fmt: skip
 
 
 @contextmanager
-def imported_ahead(
-    names: Sequence[str] = LARGE, begin: threading.Event | None = None
-) -> Iterator[None]:
+def imported_ahead(names: Sequence[str]) -> Iterator[None]:
     """Import modules beside what the block does; one that cannot be imported is left to its user.
 
     A block that ends early waits for the import under way and for no other.
-
-    Args:
-        begin: imports wait until it is set; by default they begin at once.
     """
     is_over = threading.Event()
 
     def work() -> None:
-        if begin is not None:
-            begin.wait()
         for name in names:
             if is_over.is_set():
                 return
@@ -48,6 +41,4 @@ def imported_ahead(
         yield
     finally:
         is_over.set()
-        if begin is not None:
-            begin.set()
         thread.join()

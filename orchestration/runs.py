@@ -5,7 +5,6 @@ Does not belong here: what a job consists of (jobs) and how an outcome is printe
 """
 
 import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from dagster._core.storage.tags import (
 )
 
 from orchestration import keys
-from orchestration.ahead import imported_ahead
+from orchestration.ahead import LARGE, imported_ahead
 from orchestration.build import build_defs
 from orchestration.lake import write_atomically
 from orchestration.manifest import ROOT
@@ -133,15 +132,15 @@ def run_job(
     made = set(job.asset_layer.executable_asset_keys)
     is_partitioned = job.partitioned_config is not None or job.partitions_def is not None
     one_day = first == last
+    has_dbt = any(node.name in keys.DBT_STEPS for node in job.graph.nodes)
     with instance_of(settings) as instance:
-        dbt_builds = threading.Event()
-        follower = _Follower(outcome, listener, len(made - set(without)), dbt_builds)
+        follower = _Follower(outcome, listener, len(made - set(without)))
         instance.add_event_listener(run_id, follower)
         # dbt's own lines would come between ours; they are in its log, under state/dbt.
         with (
             Path(os.devnull).open("w") as nowhere,
             redirect_stdout(nowhere),
-            imported_ahead(begin=dbt_builds),
+            imported_ahead(LARGE if has_dbt else ()),
         ):
             result = job.execute_in_process(
                 run_config=_config_of(job, first),
@@ -164,15 +163,12 @@ def _config_of(job: dg.JobDefinition, day: date) -> Mapping[str, Any]:
 
 
 class _Follower:
-    """Collects the outcome from the run's events as they happen, and tells when dbt builds."""
+    """Collects the outcome from the run's events as they happen."""
 
-    def __init__(
-        self, outcome: Outcome, listener: Listener | None, total: int, dbt_builds: threading.Event
-    ) -> None:
+    def __init__(self, outcome: Outcome, listener: Listener | None, total: int) -> None:
         self.outcome = outcome
         self.listener = listener
         self.total = total
-        self.dbt_builds = dbt_builds
         self.step = ""
         self.done = 0
 
@@ -184,8 +180,6 @@ class _Follower:
         kind = event.event_type
         if kind == dg.DagsterEventType.STEP_START:
             self.step = event.step_key or ""
-            if self.step in keys.DBT_STEPS:
-                self.dbt_builds.set()
         elif kind == dg.DagsterEventType.ASSET_MATERIALIZATION:
             materialisation = event.step_materialization_data.materialization
             key = materialisation.asset_key.to_user_string()

@@ -45,20 +45,6 @@ def test_a_block_that_ends_imports_no_more(modules: Path) -> None:
     assert not any(thread.name == "imports" for thread in threading.enumerate())
 
 
-def test_nothing_is_imported_before_it_is_time(modules: Path) -> None:
-    (modules / "ahead_waiting.py").write_text("")
-    with imported_ahead(["ahead_waiting"], begin=threading.Event()):
-        pass
-    assert "ahead_waiting" not in sys.modules
-    begin = threading.Event()
-    with imported_ahead(["ahead_waiting"], begin=begin):
-        begin.set()
-        for thread in threading.enumerate():
-            if thread.name == "imports":
-                thread.join(60)
-    assert "ahead_waiting" in sys.modules
-
-
 def test_the_libraries_are_there() -> None:
     from importlib.util import find_spec
 
