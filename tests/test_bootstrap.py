@@ -355,7 +355,7 @@ def test_a_ratio_of_means_needs_what_a_design_takes_whole() -> None:
     for drawn, values, unheld, reason in (
         (sample, x, None, None),
         (sample, x, why, f"on a side {why}"),
-        (sample, y, why, None),
+        (sample, y, why, f"on a side {why}"),
         (census, x, why, None),
     ):
         other = Group(y, sample=sample)

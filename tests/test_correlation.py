@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from assets.study.statistics import correlation
 from assets.study.statistics.correlation import Correlation, Method, correlate
+from assets.study.statistics.one_sample import shared_error, spread
 from orchestration.failures import PermanentFailure
 
 unhurried = settings(deadline=None, database=None)
@@ -110,9 +111,12 @@ def test_whole_weights_equal_writing_the_copies_out(units: list[tuple[int, ...]]
     x, y, age, weight = columns(units)
     vary(x, y)
     found = correlate(x, y, age=age, weight=weight)
-    # Copies of a unit are no units of their own: each with its copies is one cluster.
+    # Copies of a unit are no units of their own: each with its copies is one cluster, of which it
+    # is known that they share all.
     unit = np.repeat(np.arange(x.size), weight)
-    written = correlate(x[unit], y[unit], age=age[unit], cluster=unit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(correlation, "shared_error", lambda *_: None)
+        written = correlate(x[unit], y[unit], age=age[unit], cluster=unit)
     assert figures(found) == close(figures(written), 1e-6)
     assert [one.count for one in found.values()] == [x.size] * 6
 
@@ -200,13 +204,50 @@ def test_errors_are_those_of_the_derivatives_by_the_weights(seed: int, is_owned:
         share = 1 - np.bincount(owner, weight) / weight.sum()
         count = np.unique(owner).size
         squares = (pulls / share) ** 2
-        error = math.sqrt((count - 1) / count * float(squares.sum()))
+        left_out = math.sqrt((count - 1) / count * float(squares.sum()))
+        shared = shared_by_pairs(np.array(derivative) * weight, owner)
+        sides = [left_out] if shared is None else [left_out, shared]
+        error = math.sqrt(float(np.mean(np.square(sides))))
         assert one.standard_error == pytest.approx(error, rel=1e-4, abs=1e-7), method
         if error > 1e-6:
-            degrees = max(1, min(squares.sum() ** 2 / (squares**2).sum(), count - 1))
-            half = t.ppf(0.975, degrees) * error / (1 - one.value**2)
+            heavy = np.bincount(owner, weight)
+            degrees = [max(1, min(squares.sum() ** 2 / (squares**2).sum(), count - 1)),
+                       heavy.sum() ** 2 / (heavy**2).sum()]  # fmt: skip
+            halves = [t.ppf(0.975, of) * one for of, one in zip(degrees, sides, strict=False)]
+            half = math.sqrt(float(np.mean(np.square(halves)))) / (1 - one.value**2)
             ends = [math.tanh(math.atanh(one.value) + sign * half) for sign in (-1, 1)]
             assert [one.low, one.high] == pytest.approx(ends, abs=1e-3), method
+
+
+def shared_by_pairs(parts: NDArray[Any], owner: NDArray[Any]) -> float | None:
+    """The error where two units of any owner share alike, by all pairs of units."""
+    sizes = [int((owner == one).sum()) for one in np.unique(owner)]
+    if max(sizes) < 2:
+        return None
+    products, beyond, pairs = 0.0, 0, 0
+    for one, size in zip(np.unique(owner), sizes, strict=True):
+        own = parts[owner == one]
+        products += sum(own[i] * own[j] for i in range(size) for j in range(size) if i != j) / size
+        beyond, pairs = beyond + size - 1, pairs + size * (size - 1)
+    return math.sqrt(float((parts**2).sum()) + max(products / beyond, 0.0) * pairs)
+
+
+def test_what_an_owner_s_units_share_is_learned_of_all_owners() -> None:
+    """Where the large owners happen to pull little, the jackknife alone takes all for steady."""
+    random = np.random.default_rng(6)
+    owner = np.concatenate([np.repeat(np.arange(200), 3), np.repeat([200, 201], 150)])
+    level = random.normal(size=202)
+    level[200:] = 0.01
+    pull = level[owner] + 0.1 * random.normal(size=owner.size)
+    held = np.ones(owner.size)
+    left_out = spread(pull - pull.mean(), held, owner, None).error
+    shared = shared_error(pull - pull.mean(), held, owner)
+    assert shared is not None
+    # By hand: a variance of 1.01 a unit, 1 of which is the owner's, over 200 * 3 + 2 * 150 units.
+    truth = math.sqrt(1.01 * 900 + 200 * 6 + 2 * 150 * 149) / 900
+    assert left_out < 0.3 * truth
+    assert shared == pytest.approx(truth, rel=0.25)
+    assert shared_error(pull, held, np.arange(owner.size)) is None
 
 
 def owned(random: np.random.Generator, owners: int) -> tuple[NDArray[Any], ...]:

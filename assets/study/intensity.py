@@ -17,7 +17,6 @@ from assets.study.estimators import Estimate, Floats, Sample, responding, sample
 from assets.study.features import FEATURES, PLATFORM_NAMES, Basis, compared_bases
 from assets.study.resampling import bootstrap_mean
 from assets.study.sample import MEMBER, STRATUM, tails_of
-from assets.study.statistics.one_sample import unheld_tail
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration.failures import PermanentFailure
 
@@ -155,7 +154,7 @@ def feature_rows(
                 for one in STATISTICS]  # fmt: skip
     lacking = max(0.0, 1 - covered / whole)
     limits = _limits(sample.count - told.count, lacking)
-    tail = unheld_tail(told, values, unheld)
+    tail = unheld if (told.weight > 1).any() else None
     plain = told.is_in if is_plain is None else told.is_in & is_plain[known | ~sample.is_in]
     unweighted = _unweighted(values[plain])
     rows = []

@@ -528,12 +528,11 @@ def _at(part: _Part, levels: Floats) -> Floats:
 
 def _unseen_tail(table: _Table, part: _Part) -> str | None:
     """Why the ratio of means has no interval on account of a part; None: it may have one."""
-    if part.is_drawn and part.unheld is None:
-        return None
+    if part.is_drawn:
+        return part.unheld
     rows = np.zeros(table.shape[0])
     rows[part.rows] = np.append(np.full(part.value.size, -_at(part, np.array([0.5]))[0]), 1.0)
-    limit = unseen_tail(table.moved(rows), part.clusters)
-    return part.unheld if part.is_drawn and limit else limit
+    return unseen_tail(table.moved(rows), part.clusters)
 
 
 def _left(table: _Table, part: _Part) -> Floats:
