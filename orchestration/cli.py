@@ -347,16 +347,12 @@ def query(
 
 
 @app.command()
-def report(
-    png: Annotated[
-        bool, typer.Option("--png", help="Write the pictures beside it as PNG as well.")
-    ] = False,
-) -> None:
+def report() -> None:
     """Render the report of the published copy anew and say where it lies."""
     from assets.publish.assets import make_report
 
     with _spinner("rendering the report"):
-        path = make_report(Settings.load(), has_png=png)
+        path = make_report(Settings.load())
     out.print(str(path.resolve()))
 
 

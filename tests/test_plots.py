@@ -411,13 +411,11 @@ def test_all_pictures_are_written_and_old_ones_go(published: Path, tmp_path: Pat
     with open_published(published, None, words.REFERENCE) as file:
         drawn = pictures(file)
     svgs = {picture.name: svg_of(picture.figure) for picture in drawn}
-    for endings in (("svg", "png"), ("svg",)):
-        paths = write_pictures(drawn, svgs, tmp_path, has_png="png" in endings)
-        assert sorted(path.name for path in paths) == sorted(
-            f"{name}.{ending}" for name in NAMES for ending in endings
-        )
-        # A PNG of an earlier day does not stand beside the SVG of another.
-        assert sorted(tmp_path.iterdir()) == sorted(paths)
+    paths = write_pictures(drawn, svgs, tmp_path)
+    assert sorted(path.name for path in paths) == sorted(
+        f"{name}.{ending}" for name in NAMES for ending in ("svg", "png")
+    )
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
     assert (tmp_path / "survival.svg").read_text("utf-8") == svgs["survival"]
     (tmp_path / "notes.txt").write_text("mine")
     write_pictures([], {}, tmp_path)

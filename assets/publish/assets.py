@@ -97,7 +97,7 @@ def publish_privately(settings: Settings, warehouse: Path) -> PublishResult:
     return result
 
 
-def make_report(settings: Settings, has_png: bool = False) -> Path:
+def make_report(settings: Settings) -> Path:
     """Render the report of the published copy, and its pictures; returns where it lies."""
     return render_report(
         settings.published_dir / "marts.duckdb",
@@ -106,5 +106,4 @@ def make_report(settings: Settings, has_png: bool = False) -> Path:
         study=settings.study.name,
         reference=settings.study.grid.reference.model_dump(),
         plots=settings.published_dir / PLOTS_NAME,
-        has_png=has_png,
     )

@@ -23,19 +23,15 @@ NAMES = (
 TOLD_MONTHS = 12
 
 
-def write_pictures(
-    drawn: Sequence[Picture], svgs: Mapping[str, str], folder: Path, has_png: bool = False
-) -> list[Path]:
-    """Write pictures, each file whole or not at all, and remove those of an earlier day.
+def write_pictures(drawn: Sequence[Picture], svgs: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write pictures as SVG and PNG, each whole or not at all; those of an earlier day go.
 
     Args:
         svgs: of each picture by its name.
         folder: made when absent.
-        has_png: write each as PNG beside, which takes as long as the SVG.
     """
     files = {f"{picture.name}.svg": svgs[picture.name].encode() for picture in drawn}
-    if has_png:
-        files |= {f"{picture.name}.png": png_of(picture.figure) for picture in drawn}
+    files |= {f"{picture.name}.png": png_of(picture.figure) for picture in drawn}
     for name, content in files.items():
         write_whole(folder / name, content)
     for name in (*NAMES, *network_pictures.NAMES, *theme_pictures.NAMES):

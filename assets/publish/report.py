@@ -60,7 +60,6 @@ def render_report(
     study: str | None = None,
     reference: Mapping[str, str] = words.REFERENCE,
     plots: Path | None = None,
-    has_png: bool = False,
 ) -> Path:
     """Write the report; the file appears whole or not at all.
 
@@ -73,8 +72,7 @@ def render_report(
             its head that the data are synthetic.
         study: whose comparison is shown; by default `paper`, else the first by name.
         reference: the cell that headlines are of, as column to value.
-        plots: a folder for the same pictures as SVG; None: the page alone.
-        has_png: write them as PNG beside.
+        plots: a folder for the same pictures as SVG and PNG; None: the page alone.
 
     Raises:
         PermanentFailure: the file is missing or not a publication, or has no such study.
@@ -88,7 +86,7 @@ def render_report(
         context = _context(published, paper_reference, planted)
     svgs = {picture.name: svg_of(picture.figure) for picture in drawn}
     if plots is not None:
-        write_pictures(drawn, svgs, plots, has_png)
+        write_pictures(drawn, svgs, plots)
     write_whole(out_path, _html(context | {"pictures": _embedded(drawn, svgs)}).encode())
     return out_path
 
