@@ -15,7 +15,7 @@ import numpy as np
 
 from assets.study import certainty
 from assets.study.allocation import Allocation, allocate
-from assets.study.certainty import aligned, left_to_chance
+from assets.study.certainty import aligned
 from assets.study.draw import MEMORY_MEGABYTES, OUT, Draw, draw, survey, workshop
 from assets.study.estimators import Sample, sample_of
 from assets.study.intensity import feature_rows
@@ -138,7 +138,7 @@ def estimate_file(sample: Path, value: str, by_bootstrap: bool = False) -> list[
                            "method", "reason"))  # fmt: skip
     is_plain = table["sample_is_plain"].to_numpy(zero_copy_only=False).astype(bool)
     certain_by = json.loads(table["sample_certain_by"][0].as_py())
-    unheld = left_to_chance(value, True if value in certain_by else None)
+    unheld = None if value in certain_by else f"large {value} are not all taken whole"
     found = feature_rows(row, drawn, values, is_plain, unheld, by_bootstrap)
     return [{**blank, **one} for one in found]
 

@@ -142,12 +142,9 @@ def mean_interval(
     """
     known, held, owner = _arrays(values, weight, cluster)
     if sample is not None:
-        limit = unheld if (sample.weight > 1).any() else None
-        return (
-            Ends(reason=f"none, as {limit}")
-            if limit
-            else _of_design(estimators.mean(sample, known, "log"))
-        )
+        if unheld is not None and (sample.weight > 1).any():
+            return Ends(reason=f"none, as {unheld}")
+        return _of_design(estimators.mean(sample, known, "log"))
     mean = float(held @ known) / float(held.sum())
     found = spread(known - mean, held, owner, None)
     if found.error > 0:
