@@ -240,12 +240,13 @@ def coverage(rounds: int) -> Iterator[Row]:
 def many_coverage(rounds: int) -> Iterator[Row]:
     """The same of means and their ratio, which have intervals of many owners only.
 
-    `light` are gamma counts of owners with one repository each, `few` of owners with up to four.
+    `light` are gamma counts of owners with one repository each, `few` of owners with up to four;
+    `alone`, lognormal with a deviation of one, lies between light and heavy.
     """
     from assets.study.statistics.bootstrap import Group, clustered_bootstrap
     from assets.study.statistics.one_sample import mean_interval
 
-    for at, kind in enumerate(("light", "few", "moderate", "paper")):
+    for at, kind in enumerate(("light", "few", "moderate", "paper", "alone")):
         rng = np.random.default_rng([5, at])
         means = [activity(rng, 2_000_000, level, kind)[0].mean() for level in LEVELS]
         truth = {"mean": means[0], "ratio_of_means": means[0] / means[1]}

@@ -12,6 +12,7 @@ from assets.study import estimators
 from assets.study.resampling import bootstrap_mean
 from assets.study.statistics import bootstrap
 from assets.study.statistics.bootstrap import Group, Interval, Intervals, clustered_bootstrap
+from assets.study.statistics.concentration import UnseenTail
 from assets.study.statistics.two_sample import EFFECTS, effects
 from orchestration.failures import PermanentFailure
 
@@ -38,7 +39,7 @@ def one(first: Group, second: Group, **options: Any) -> Intervals:
 @pytest.fixture
 def any_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples far smaller than those whose means have an interval."""
-    monkeypatch.setattr(bootstrap, "unseen_tail", lambda *_: None)
+    monkeypatch.setattr(bootstrap, "unseen_tail", lambda *_: UnseenTail(None))
 
 
 # ---------------------------------------------------------------- what a draw is

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assets.study import estimators
 from assets.study.statistics import one_sample
-from assets.study.statistics.concentration import unseen_tail
+from assets.study.statistics.concentration import UnseenTail, unseen_tail
 from assets.study.statistics.correlation import Method, correlate
 from assets.study.statistics.one_sample import Ends, mean_interval, median_interval, spread
 from assets.study.summary import _around
@@ -50,7 +50,7 @@ def test_of_units_alone_the_error_is_the_textbook_s() -> None:
 def test_whole_weights_change_the_figure_and_not_who_varies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(one_sample, "unseen_tail", lambda *_: None)
+    monkeypatch.setattr(one_sample, "unseen_tail", lambda *_: UnseenTail(None))
     rng = np.random.default_rng(2)
     values, owner = owned(rng, 60)
     weight = rng.integers(1, 4, values.size)
@@ -113,12 +113,36 @@ def test_the_mean_of_owners_has_an_interval_where_their_tail_is_seen_and_light()
 def test_tails_without_a_variance_are_told_from_those_with_one() -> None:
     rng = np.random.default_rng(6)
     told = {
-        exponent: np.mean([unseen_tail(rng.pareto(exponent, 4000), 4000) is None
+        exponent: np.mean([unseen_tail(rng.pareto(exponent, 4000), 4000).reason is None
                            for _ in range(100)])
         for exponent in (1.2, 2.0, 9.0)
     }  # fmt: skip
     assert told[1.2] == told[2.0] == 0 and told[9.0] >= 0.5
-    assert unseen_tail(np.append(np.zeros(2000), 1.0), 2001) is not None
+    assert unseen_tail(np.append(np.zeros(2000), 1.0), 2001).reason is not None
+
+
+def test_what_a_power_law_has_beyond_the_largest_is_added() -> None:
+    """Of a hundred times as many, those beyond the largest of some have the square it expects."""
+    rng, found = np.random.default_rng(7), []
+    for _ in range(200):
+        sums = 1 + rng.pareto(5.0, 4000)
+        more = 1 + rng.pareto(5.0, 400_000)
+        beyond = more[more > sums.max()]
+        if beyond.size:
+            found.append((beyond**2).mean() / unseen_tail(sums, 4000).square)
+    assert np.median(found) == pytest.approx(1, abs=0.15)
+
+
+def test_means_of_borderline_tails_hold_where_they_are_told() -> None:
+    """Samples that pass as light are those that saw less of their tail than others."""
+    rng, told = np.random.default_rng(12), []
+    for _ in range(2500):
+        ends = mean_interval(np.exp(0.9 * rng.standard_normal(2500)))
+        if ends.low is not None and ends.high is not None:
+            told.append(ends.low <= math.exp(0.405) <= ends.high)
+    assert len(told) > 400
+    # 95 % are expected, less than 93 % without what lies beyond the largest.
+    assert np.mean(told) >= 0.94
 
 
 def test_means_around_zero_have_a_symmetric_interval() -> None:

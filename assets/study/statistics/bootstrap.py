@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assets.study.estimators import Sample
-from assets.study.statistics.concentration import unseen_tail
+from assets.study.statistics.concentration import UnseenTail, unseen_tail
 from assets.study.statistics.two_sample import (
     EFFECTS,
     SMALLEST_P_VALUE,
@@ -296,13 +296,11 @@ class _Counter:
         middle = _rank_slopes(first, second, plain["hodges_lehmann"])
         spreads["hodges_lehmann"] = _spread(table, first, second, middle)
         moved, without = _moved_means(table, first, second)
-        of_means = spreads["ratio_of_means"] = _compared(first, second, moved, without)
-        told = [
-            _unseen_tail(table, part)
-            for part in (first, second)
-            # Of what does not vary nothing is unseen.
-            if math.isfinite(of_means.degrees)
-        ]
+        unseen = [_unseen_tail(table, part) for part in (first, second)]
+        beyond = sum(one.square for one in unseen)
+        of_means = spreads["ratio_of_means"] = _compared(first, second, moved, without, beyond)
+        # Of what does not vary nothing is unseen.
+        told = [one.reason for one in unseen if math.isfinite(of_means.degrees)]
         return replace(
             made,
             plain=plain,
@@ -526,13 +524,15 @@ def _at(part: _Part, levels: Floats) -> Floats:
     return found
 
 
-def _unseen_tail(table: _Table, part: _Part) -> str | None:
-    """Why the ratio of means has no interval on account of a part; None: it may have one."""
+def _unseen_tail(table: _Table, part: _Part) -> UnseenTail:
+    """What is not seen of a part's tail, its square over that of the part's sum."""
     if part.is_drawn:
-        return part.unheld
+        return UnseenTail(part.unheld)
     rows = np.zeros(table.shape[0])
     rows[part.rows] = np.append(np.full(part.value.size, -_at(part, np.array([0.5]))[0]), 1.0)
-    return unseen_tail(table.moved(rows), part.clusters)
+    found = unseen_tail(table.moved(rows), part.clusters)
+    total = float(part.weight @ part.value)
+    return replace(found, square=found.square / total**2 if total else 0.0)
 
 
 def _left(table: _Table, part: _Part) -> Floats:
@@ -545,7 +545,11 @@ def _left(table: _Table, part: _Part) -> Floats:
 
 
 def _compared(
-    first: _Part, second: _Part, moved: Sequence[Floats], without: Sequence[Floats]
+    first: _Part,
+    second: _Part,
+    moved: Sequence[Floats],
+    without: Sequence[Floats],
+    beyond: float = 0.0,
 ) -> _Spread:
     """The jackknife's variance over that of draws.
 
@@ -555,6 +559,7 @@ def _compared(
     Args:
         moved: (O,) for each group, by how much each owner moves the effect.
         without: (O,) likewise, by how much it is another without the owner.
+        beyond: variance that neither shows.
     """
     scaled = _scaled(first, second, without)
     squares = (scaled[0] + scaled[1]) ** 2
@@ -565,7 +570,7 @@ def _compared(
     each = zip(parts, (first, second), strict=True)
     welch = sum(parts) ** 2 / sum(part**2 / max(of.clusters - 1, 1) for part, of in each)
     alike = 3 * variance**2 / float((squares**2).sum())
-    return _Spread(math.sqrt(variance / of_draws), max(1.0, min(welch, alike)))
+    return _Spread(math.sqrt((variance + beyond) / of_draws), max(1.0, min(welch, alike)))
 
 
 def _scaled(first: _Part, second: _Part, without: Sequence[Floats]) -> list[Floats]:

@@ -15,7 +15,7 @@ where the tail is seen and is light (`unseen_tail`).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -150,9 +150,11 @@ def mean_interval(
     if found.error > 0:
         apart = held * (known - quantile(frequencies(known, held), 0.5))
         sums = apart if owner is None else np.bincount(owner, apart).astype(np.float64)
-        limit = unseen_tail(sums, found.clusters)
-        if limit is not None:
-            return Ends(reason=f"none, as {limit}")
+        unseen = unseen_tail(sums, found.clusters)
+        if unseen.reason is not None:
+            return Ends(reason=f"none, as {unseen.reason}")
+        error = math.hypot(found.error, math.sqrt(unseen.square) / float(held.sum()))
+        found = replace(found, error=error)
     if mean > 0 and float(known.min()) >= 0:
         factor = math.exp(found.half / mean)
         return Ends(mean / factor, mean * factor)
