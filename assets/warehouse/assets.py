@@ -6,10 +6,10 @@ Does not belong here: SQL (dbt_project) and how the manifest is made (orchestrat
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -229,7 +229,7 @@ def _events(
         # What was made before dbt failed is told before the failure is.
         failure = error
     if build.adapter is not None:
-        build.adapter.get_columns_in_relation = cache(build.adapter.get_columns_in_relation)
+        build.adapter.get_columns_in_relation = _columns_in(warehouse, build.adapter)
     with looked_at_once(), _opened_once(build):
         described = _described(build, lineage, made)
     for event, preview in zip(described, _previews(warehouse, build, described), strict=True):
@@ -237,6 +237,22 @@ def _events(
     yield from _explained(warehouse, build, tested)
     if failure is not None:
         raise failure
+
+
+def _columns_in(warehouse: Path, adapter: Any) -> Callable[[Any], list[Any]]:
+    """What the adapter says of a relation's columns, asked for all relations at once.
+
+    Its own way describes one at a time through two templates, some hundred times a night.
+    """
+    columns: dict[tuple[str, str], list[Any]] = {}
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        rows = connection.execute(
+            "select schema_name, table_name, column_name, data_type from duckdb_columns()"
+            " where database_name = current_database() and not internal order by column_index"
+        ).fetchall()
+    for schema, table, name, kind in rows:
+        columns.setdefault((schema, table), []).append(adapter.Column(name, kind))
+    return lambda relation: columns.get((relation.schema, relation.identifier), [])
 
 
 @contextmanager
