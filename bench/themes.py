@@ -35,7 +35,7 @@ from assets.study.themes.coding import Coder, Coding, Text
 from bench.sampling import peak_megabytes
 
 NLBSE = "nlbse2024_train.csv.gz"
-TARGET_F1 = 0.80
+TARGET_F1 = {"linear": 0.80, "encoder": 0.83}
 # For 100,000 posts on two cores.
 TARGET_SECONDS = 300.0
 POSTS, LEARNED = 100_000, 3_000
@@ -223,7 +223,7 @@ def is_missed(report: Row, options: argparse.Namespace) -> bool:
     found = report.get("nlbse", {}).get(options.coder)
     slow = [row for row in report.get("speed", []) if row["coder"] == options.coder
             and row["seconds"] * POSTS / row["posts"] > TARGET_SECONDS]  # fmt: skip
-    return bool(slow) or (found is not None and found["macro_f1"] < TARGET_F1)
+    return bool(slow) or (found is not None and found["macro_f1"] < TARGET_F1[options.coder])
 
 
 def as_text(report: Row) -> str:

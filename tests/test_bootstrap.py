@@ -1,6 +1,7 @@
 """The clustered bootstrap against its definition, against formulas, and against planted truth."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -358,6 +359,7 @@ def test_a_ratio_of_means_needs_what_a_design_takes_whole() -> None:
         (sample, x, why, f"on a side {why}"),
         (sample, y, why, f"on a side {why}"),
         (census, x, why, None),
+        (replace(sample, weight=np.full(1500, 0.5)), x, why, f"on a side {why}"),
     ):
         other = Group(y, sample=sample)
         found = one(Group(values, sample=drawn, unheld=unheld), other, draws=160).effects

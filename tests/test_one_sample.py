@@ -1,6 +1,7 @@
 """Intervals of mean, median and correlations of one sample, by owner and by design."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,9 @@ def test_what_a_design_leaves_to_chance_has_no_interval_of_the_mean() -> None:
     assert mean_interval(values, sample=some).low is not None
     told = mean_interval(values, sample=some, unheld="large ones are not taken whole")
     assert told == Ends(reason="none, as large ones are not taken whole")
+    # Weights of matched quarters may be below one, whatever was drawn.
+    matched = replace(some, weight=np.full(2000, 0.5))
+    assert mean_interval(values, sample=matched, unheld="large ones are not").low is None
     census = estimators.sample_of(np.zeros(2000, int), [2000])
     assert mean_interval(values, sample=census, unheld="large ones are not").low is not None
 

@@ -60,6 +60,11 @@ class Sample:
         """(G,) share of each group that was not drawn: the finite population correction."""
         return 1.0 - self.group_drawn / np.maximum(self.group_frame, 1)
 
+    @property
+    def is_census(self) -> bool:
+        """Whether every stratum of which any unit was drawn was drawn whole."""
+        return not self.rest[self.group_drawn > 0].any()
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -251,7 +256,7 @@ def share(sample: Sample, is_true: ArrayLike) -> Estimate:
     if not (y[sample.is_in] > 0).any() or not (y[sample.is_in] < 1).any():
         p, se = float(round(p)), 0.0
     plain = replace(plain, value=p, standard_error=se)
-    if not sample.rest[sample.group_drawn > 0].any():
+    if sample.is_census:
         return replace(plain, low=p, high=p, method="census")
     spread = p * (1 - p)
     if se == 0 and spread > 0:

@@ -154,7 +154,7 @@ def feature_rows(
                 for one in STATISTICS]  # fmt: skip
     lacking = max(0.0, 1 - covered / whole)
     limits = _limits(sample.count - told.count, lacking)
-    tail = unheld if (told.weight > 1).any() else None
+    tail = None if told.is_census else unheld
     plain = told.is_in if is_plain is None else told.is_in & is_plain[known | ~sample.is_in]
     unweighted = _unweighted(values[plain])
     rows = []

@@ -228,7 +228,8 @@ def _events(
     except Exception as error:
         # What was made before dbt failed is told before the failure is.
         failure = error
-    if build.adapter is not None:
+    # Where dbt failed before it made anything there may be no warehouse to ask.
+    if made and build.adapter is not None:
         build.adapter.get_columns_in_relation = _columns_in(warehouse, build.adapter)
     with looked_at_once(), _opened_once(build):
         described = _described(build, lineage, made)

@@ -725,9 +725,14 @@ def _units(first: Group, second: Group, has_common_clusters: bool) -> list[_Unit
     owners = _owners([(group.cluster, len(values)) for values, _, group in found],
                      has_common_clusters)  # fmt: skip
     return [
-        _Units(values, weight, owner, group.sample, group.unheld)
+        _Units(values, weight, owner, group.sample, _unheld(group))
         for (values, weight, group), owner in zip(found, owners, strict=True)
     ]
+
+
+def _unheld(group: Group) -> str | None:
+    """Why large units may be left to chance, which nothing is of a census."""
+    return None if group.sample is None or group.sample.is_census else group.unheld
 
 
 def _features(values: ArrayLike) -> Floats:
@@ -780,7 +785,7 @@ def _table(units: list[_Units]) -> tuple[_Table, list[list[_Part]]]:
             owner = group.owner[known]
             part = _Part(
                 distinct, held, own, np.unique(owner).size, np.unique(owner[value != 0]).size,
-                group.sample is not None, group.unheld if (weight > 1).any() else None,
+                group.sample is not None, group.unheld,
             )  # fmt: skip
             at += rows
             total = np.full(at.size, part.rows.stop - 1)

@@ -142,7 +142,7 @@ def mean_interval(
     """
     known, held, owner = _arrays(values, weight, cluster)
     if sample is not None:
-        if unheld is not None and (sample.weight > 1).any():
+        if unheld is not None and not sample.is_census:
             return Ends(reason=f"none, as {unheld}")
         return _of_design(estimators.mean(sample, known, "log"))
     mean = float(held @ known) / float(held.sum())

@@ -238,7 +238,7 @@ def _powered(
         return Prevalence(label, "prediction_powered", kept, min(low, kept), max(high, kept), se,
                           method, weight, sample.count)  # fmt: skip
 
-    if not sample.rest[sample.group_drawn > 0].any() and se == 0:
+    if sample.is_census and se == 0:
         return told(kept, kept, "census")
     if se == 0 and weight == 0:
         plain = share(sample, y > 0.5)
@@ -319,7 +319,7 @@ def rogan_gladen(
     if not usable[0]:
         reason = "the machine does not tell the classes apart"
         return _untold(labels, reason, sample.count)
-    if not sample.rest[sample.group_drawn > 0].any() and sample.is_in.all():
+    if sample.is_census and sample.is_in.all():
         return [Prevalence(label, "rogan_gladen", value, value, value, 0.0, "census", None,
                            sample.count)
                 for label, value in zip(labels, values[0].tolist(), strict=True)]  # fmt: skip
