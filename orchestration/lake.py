@@ -126,12 +126,26 @@ def clear_unfinished(path: Path) -> None:
     # Older versions began the names with a point only.
     for left in path.parent.glob(f".*{path.name}.*.*"):
         number = left.name.rsplit(".", 2)[1]
-        try:
-            os.kill(int(number), 0)
-        except (ValueError, ProcessLookupError):
+        if not number.isdigit() or not is_running(int(number)):
             left.unlink(missing_ok=True)
-        except PermissionError:
-            continue
+
+
+def is_running(number: int) -> bool:
+    """Whether a process of this number runs; one that has ended but is still listed does not.
+
+    A killed process's children stay listed where the first process of a container does not look
+    after them.
+    """
+    try:
+        os.kill(number, 0)
+        told = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # Somebody else's, or a system without /proc.
+        return True
+    # Behind the name, which may hold anything.
+    return told.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def disk_is_full(folder: Path) -> PermanentFailure:
@@ -283,14 +297,18 @@ class Partition:
         return FileLock(self.folder / ".lock", timeout=LOCK_SECONDS, poll_interval=0.002)
 
     def _write(self, entries: list[Entry]) -> None:
-        document = {
+        head = {
             "format": MANIFEST_FORMAT,
             "source": self.source,
             "table": self.table,
             "day": self.day.isoformat(),
-            "entries": sorted(entries, key=lambda entry: str(entry["name"])),
         }
-        write_atomically(self.manifest, json.dumps(document, indent=1, default=str) + "\n")
+        ordered = sorted(entries, key=lambda entry: str(entry["name"]))
+        # A line for each row: with indents Python's encoder is twenty times slower, and the
+        # manifest of a day is written for each of its hours.
+        rows = ",\n".join(json.dumps(row, default=str) for row in ordered)
+        text = f'{json.dumps(head)[:-1]}, "entries": [\n{rows}\n]}}\n'
+        write_atomically(self.manifest, text)
 
 
 class Lake:
@@ -413,12 +431,4 @@ def _columns_of(parquet: Path, connection: "DuckDBPyConnection") -> dict[str, st
 def _owner_is_gone(name: str) -> bool:
     """Whether the process that a temporary file's name starts with has ended."""
     number = name.split("-", 1)[0]
-    if not number.isdigit():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return number.isdigit() and not is_running(int(number))

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from assets.github.ingest import Ingester
+from orchestration.clients.archive import hour_name
 from orchestration.lake import Lake
 from orchestration.settings import ArchiveSettings
 
@@ -58,6 +59,19 @@ def write_hour(folder: Path, name: str, data: bytes) -> Path:
     path = folder / f"{name}.json.gz"
     path.write_bytes(packed(data))
     return path
+
+
+def hour_lines(hour: int, count: int = 6, first: int = 0) -> list[bytes]:
+    """Events that no other hour has."""
+    return [line(hour * 100 + number) for number in range(first, first + count)]
+
+
+def write_day(
+    folder: Path, day: date = DAY, count: int = 6, hours: Iterable[int] = range(24)
+) -> None:
+    """Files of these hours, with as many events each."""
+    for hour in hours:
+        write_hour(folder, hour_name(day, hour), text(hour_lines(hour, count)))
 
 
 def ingester(root: Path, **settings: Any) -> Ingester:

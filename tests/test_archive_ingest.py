@@ -6,7 +6,6 @@ import json
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from archive_support import (
     DAY,
     event,
     event_ids,
+    hour_lines,
     ingester,
     leftovers,
     line,
@@ -25,6 +25,7 @@ from archive_support import (
     quarantined,
     rows,
     text,
+    write_day,
     write_hour,
 )
 from hypothesis import given, settings
@@ -577,17 +578,6 @@ def _is_content(row: bytes) -> bool:
 # --- the 24 hours of a day -------------------------------------------------------------------
 
 
-def hour_lines(hour: int, count: int = 6, first: int = 0) -> list[bytes]:
-    return [line(hour * 100 + number) for number in range(first, first + count)]
-
-
-def write_day(
-    folder: Path, day: date = DAY, count: int = 6, hours: Iterable[int] = range(24)
-) -> None:
-    for hour in hours:
-        write_hour(folder, hour_name(day, hour), text(hour_lines(hour, count)))
-
-
 def day_of(work: Ingester, *folders: Path, day: date = DAY, **how: Any) -> dict[int, Entry]:
     source = ArchiveSource([str(folder) for folder in folders])
     return {entry["hour"]: entry for entry in work.day(source, day, **how)}
@@ -674,7 +664,8 @@ class Counting(ArchiveSource):
 def test_second_run_asks_only_for_what_is_not_loaded(tmp_path: Path) -> None:
     primary, mirror = tmp_path / "primary", tmp_path / "mirror"
     damaged_day(primary, mirror)
-    work = ingester(tmp_path / "lake")
+    # What is noted is noted in this process.
+    work = ingester(tmp_path / "lake", workers=1)
     source = Counting([str(primary), str(mirror)])
     work.day(source, DAY)
     assert sorted(source.__dict__.pop("asked")) == list(range(24))
@@ -855,20 +846,15 @@ def test_unreachable_hour_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_several_unreachable_hours_are_one_failure(tmp_path: Path) -> None:
-    write_day(tmp_path / "p")
+    write_day(tmp_path / "p", hours=sorted(set(range(24)) - {4, 17}))
     work = ingester(tmp_path / "lake", workers=2)
-
-    class Closed(ArchiveSource):
-        def fetch(self, day: date, hour: int, lake: Lake) -> Any:
-            sources = ["http://127.0.0.1:9"] if hour in {4, 17} else [str(tmp_path / "p")]
-            return ArchiveSource(sources, attempts=1).fetch(day, hour, lake)
-
+    source = ArchiveSource([str(tmp_path / "p"), "http://127.0.0.1:9"], attempts=1)
     folder = work.lake.partition("gharchive", "events", DAY).folder
     folder.mkdir(parents=True)
     (folder / "leftover.parquet").write_bytes(b"half")
     seen: list[str] = []
     with pytest.raises(TransientFailure) as error:
-        work.day(Closed([]), DAY, progress=lambda row: seen.append(row["name"]))
+        work.day(source, DAY, progress=lambda row: seen.append(row["name"]))
     assert "2 hours were not loaded (2024-05-06-4, 2024-05-06-17)" in error.value.message
     assert seen == [hour_name(DAY, hour) for hour in range(24) if hour not in {4, 17}]
     assert not (folder / "leftover.parquet").exists()

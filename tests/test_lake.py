@@ -28,6 +28,7 @@ from orchestration.lake import (
     Lake,
     Partition,
     clear_unfinished,
+    is_running,
     safe_name,
     sha256_of_file,
     told_when_full,
@@ -111,6 +112,24 @@ def killed_while_writing(path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+def test_process_that_has_ended_and_is_still_listed_does_not_run(tmp_path: Path) -> None:
+    """As the children of a killed process where nobody looks after them, often in containers."""
+    lake = Lake(tmp_path)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    left = lake.scratch().with_name(f"{child.pid}-0badf00d.lines")
+    left.write_bytes(b"half")
+    assert is_running(child.pid) and is_running(os.getpid())
+    assert lake.clean() == 0
+    child.kill()
+    # Waited for, and left in the list of processes.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_running(child.pid)
+    assert lake.clean() == 1 and not left.exists()
+    child.wait()
+    assert not is_running(child.pid)
 
 
 def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:

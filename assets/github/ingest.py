@@ -10,8 +10,9 @@ only for those that are not loaded.
 
 import errno
 import os
+import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from queue import LifoQueue
 from statistics import median
 from typing import Any
 
 import duckdb
 
 from assets.github import landing, parquet_form, shapes
+from assets.github.helpers import Helper, helpers
 from assets.github.lines import AddressHasher, Bounds, LineSummary, Unreadable, copy_lines
 from orchestration.clients.archive import ArchiveSource, Fetched, hour_name
 from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
@@ -72,6 +75,7 @@ class Ingester:
         if len(self.salt) < 16:
             raise PermanentFailure("The salt for e-mail addresses is shorter than 16 bytes.")
         self._workers = threading.local()
+        self._ticket = secrets.token_hex(8)
         self.bounds = Bounds(
             self.settings.max_line_bytes, self.settings.max_hour_bytes, self.settings.max_ratio
         )
@@ -172,16 +176,50 @@ class Ingester:
             if refresh or known.get(name, {}).get("state") not in LOADED - {"thin"}
         ]
         failures: dict[str, OsmoscopeError] = {}
-        with ThreadPoolExecutor(self.settings.workers, thread_name_prefix="hour") as pool:
-            for done in pool.map(lambda hour: self._attempt(source, day, hour), todo):
-                if isinstance(done, _FailedHour):
-                    failures[done.name] = done.failure
-                elif progress:
-                    progress(done)
+        for done in self._attempts(source, day, todo):
+            if isinstance(done, _FailedHour):
+                failures[done.name] = done.failure
+            elif progress:
+                progress(done)
         partition.prune()
         if failures:
             raise _as_one(failures)
         return [entry for entry in partition.entries() if entry["name"] in names]
+
+    def _attempts(
+        self, source: ArchiveSource, day: date, hours: Sequence[int]
+    ) -> "Iterator[Entry | _FailedHour]":
+        """What each hour gave, in their order, `settings.workers` of them at a time.
+
+        One at a time is converted in this process and the others in helpers: two in one process
+        wait for each other a fifth of the time, as unpacking is Python's.
+        """
+        if not hours:
+            return
+        others = helpers(min(self.settings.workers, len(hours)) - 1)
+        free: LifoQueue[Helper | None] = LifoQueue()
+        for place in (*others, None):
+            free.put(place)
+
+        def attempt(hour: int) -> "Entry | _FailedHour":
+            place = free.get()
+            try:
+                if place is None:
+                    return self._attempt(source, day, hour)
+                order = (self._ticket, self.lake, self.settings, self.salt, source, day, hour)
+                return place.call(_attempt_there, *order)
+            except TransientFailure as failure:
+                return _FailedHour(hour_name(day, hour), failure)
+            finally:
+                free.put(place)
+
+        try:
+            with ThreadPoolExecutor(len(others) + 1, thread_name_prefix="hour") as pool:
+                yield from pool.map(attempt, hours)
+        finally:
+            for helper in others:
+                if helper.is_running:
+                    helper.call(_let_go, self._ticket)
 
     def _attempt(self, source: ArchiveSource, day: date, hour: int) -> "Entry | _FailedHour":
         """An hour's row, or its failure to be told when the other hours are done."""
@@ -383,6 +421,30 @@ class _FailedHour:
 
     name: str
     failure: OsmoscopeError
+
+
+# In a helper: the ingesters of days that are under way.
+_ingesters: dict[str, Ingester] = {}
+
+
+def _attempt_there(
+    ticket: str,
+    lake: Lake,
+    settings: ArchiveSettings,
+    salt: bytes,
+    source: ArchiveSource,
+    day: date,
+    hour: int,
+) -> Entry | _FailedHour:
+    """`Ingester._attempt` in a helper, which keeps its connection and files until it is let go."""
+    if ticket not in _ingesters:
+        _ingesters[ticket] = Ingester(lake, settings, salt)
+    return _ingesters[ticket]._attempt(source, day, hour)
+
+
+def _let_go(ticket: str) -> None:
+    """Close what a helper holds for a day; its files are gone with it."""
+    _ingesters.pop(ticket, None)
 
 
 def _as_one(failures: Mapping[str, OsmoscopeError]) -> OsmoscopeError:

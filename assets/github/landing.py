@@ -211,7 +211,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, source: str, parquet: Path) -> 
         _execute_kept(
             connection,
             f"copy ({SQL.format(source=source)}) to {literal(parquet)} "
-            "(format parquet, compression zstd, compression_level 1)",
+            "(format parquet, compression zstd, compression_level 1, write_bloom_filter false)",
         )
     except (*REFUSALS, UnicodeDecodeError):
         return None

@@ -1,0 +1,82 @@
+"""Processes beside this one that convert hours, as Python runs one thread of a process at a time.
+
+Belongs here: starting them, calling a function in one, and that none outlives this process. Does
+not belong here: what is done with an hour (ingest).
+
+A helper is started at its first call and kept until this process ends: starting one takes as long
+as converting several small hours.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from typing import ParamSpec, TypeVar
+
+from orchestration.failures import TransientFailure
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Helper:
+    """One process that works off one call after the other."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process was started, and not killed since as far as is known."""
+        return self._pool is not None
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns there; it, its arguments and its result are pickled.
+
+        Raises:
+            TransientFailure: the process was killed; the next call starts another.
+            Exception: whatever the function raises.
+        """
+        if self._pool is None:
+            # Spawned: a fork would inherit the locks of DuckDB's threads without the threads.
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin)
+        try:
+            return self._pool.submit(function, *args, **kwargs).result()
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise TransientFailure(
+                "A process that converts hours was killed, as systems do where memory is short.",
+                "Lower archive.workers or archive.memory_megabytes, then run the day again.",
+            ) from error
+
+
+_helpers: list[Helper] = []
+# A fork has none of its parent's.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.clear)
+
+
+def helpers(count: int) -> list[Helper]:
+    """So many of this process's helpers: always the same ones."""
+    while len(_helpers) < count:
+        _helpers.append(Helper())
+    return _helpers[:count]
+
+
+def _begin() -> None:
+    """What a helper does first."""
+    # Ctrl-C reaches the whole group: this process's parent decides what becomes of its hours.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent is gone: nobody waits for what this would still commit."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

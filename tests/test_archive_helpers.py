@@ -1,0 +1,144 @@
+"""The processes beside this one: what they give back, and what becomes of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archive_support import DAY, ingester, leftovers, write_day
+
+from assets.github import helpers
+from assets.github.helpers import Helper
+from orchestration.clients.archive import ArchiveSource
+from orchestration.failures import PermanentFailure, TransientFailure
+from orchestration.lake import is_running
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def refuse(message: str, remedy: str) -> None:
+    raise PermanentFailure(message, remedy)
+
+
+def is_gone(number: int) -> bool:
+    """Whether a process has ended, or ends within ten seconds."""
+    for _ in range(200):
+        if not is_running(number):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_helper_is_one_other_process_from_call_to_call() -> None:
+    helper = Helper()
+    assert not helper.is_running
+    number = helper.call(os.getpid)
+    assert number != os.getpid()
+    assert helper.call(os.getpid) == number
+    assert helper.is_running
+
+
+def test_failure_of_a_helper_keeps_its_message_and_remedy() -> None:
+    with pytest.raises(PermanentFailure) as failure:
+        helpers.helpers(1)[0].call(refuse, "It is so.", "Do this.")
+    assert (failure.value.message, failure.value.remedy) == ("It is so.", "Do this.")
+
+
+def test_ctrl_c_is_for_the_parent_to_act_on() -> None:
+    helper = helpers.helpers(1)[0]
+    number = helper.call(os.getpid)
+    os.kill(number, signal.SIGINT)
+    assert helper.call(os.getpid) == number
+
+
+def test_killed_helper_is_told_and_replaced() -> None:
+    helper = Helper()
+    number = helper.call(os.getpid)
+    with pytest.raises(TransientFailure, match="was killed") as failure:
+        helper.call(os.kill, number, signal.SIGKILL)
+    assert "archive.workers" in failure.value.remedy
+    assert not helper.is_running
+    assert helper.call(os.getpid) != number
+
+
+def test_killed_helper_costs_the_day_one_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_day(tmp_path / "p")
+    helper = Helper()
+    monkeypatch.setattr(helpers, "_helpers", [helper])
+    monkeypatch.setattr(helper, "call", once_killed(helper))
+    work, source = ingester(tmp_path / "lake", workers=2), ArchiveSource([str(tmp_path / "p")])
+    with pytest.raises(TransientFailure, match="was killed"):
+        work.day(source, DAY)
+    partition = work.lake.partition("gharchive", "events", DAY)
+    assert len(partition.entries()) == 23
+    assert len(work.day(source, DAY)) == 24
+    assert leftovers(work.lake) == []
+
+
+def once_killed(helper: Helper) -> Callable[..., Any]:
+    """`helper.call`, the first of which ends with the death of the process."""
+    call, calls = helper.call, count()
+
+    def called(function: Callable[..., Any], *args: Any) -> Any:
+        if next(calls) == 0:
+            return call(signal.raise_signal, signal.SIGKILL)
+        return call(function, *args)
+
+    return called
+
+
+def test_helper_lets_go_of_a_day(tmp_path: Path) -> None:
+    write_day(tmp_path / "p")
+    work = ingester(tmp_path / "lake", workers=2)
+    assert len(work.day(ArchiveSource([str(tmp_path / "p")]), DAY)) == 24
+    assert helpers.helpers(1)[0].call(held) == 0
+    assert leftovers(work.lake) == []
+
+
+def held() -> int:
+    """How many days the process that this is called in has files open for."""
+    from assets.github import ingest
+
+    return len(ingest._ingesters)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_fork_has_none_of_its_parents_helpers() -> None:
+    helpers.helpers(1)[0].call(os.getpid)
+    child = os.fork()
+    if not child:
+        os._exit(len(helpers._helpers))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert helpers.helpers(1)[0].is_running
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_no_helper_outlives_its_parent(is_busy: bool) -> None:
+    program = (
+        "import os, threading, time\n"
+        "from assets.github.helpers import helpers\n"
+        "helper = helpers(1)[0]\n"
+        "number = helper.call(os.getpid)\n"
+        f"if {is_busy}: threading.Thread(target=helper.call, args=(time.sleep, 60)).start()\n"
+        "time.sleep(0.2)\n"
+        "print(number, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        number = int(parent.stdout.readline())
+        assert is_running(number)
+        parent.kill()
+        parent.wait()
+    assert is_gone(number)
