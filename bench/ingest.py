@@ -3,8 +3,8 @@
 Belongs here: making the files, interleaved repetitions, the figures. Does not belong here: any
 shortcut of the ingest; what is timed is `Ingester.day`, with its ledger, hashing and fsync.
 
-The ingest runs in one process of its own that is started before the clock: its peak memory is its
-own, and neither side pays for Python's imports.
+The ingest runs in a process of its own, which is started before the clock, and in its helpers, which
+the repetition that does not count starts: neither side pays for Python's imports.
 """
 
 import argparse
@@ -228,17 +228,19 @@ def figures_of(dataset: Dataset) -> Row:
 
 def targets(datasets: list[Dataset], figures: list[Row], peak: int) -> list[Row]:
     """The promises and whether they are kept; `met` is null where it cannot be judged."""
-    judged = [f["ratio"] for d, f in zip(datasets, figures, strict=True) if d.is_target]
-    ratio = judged[0] if judged else None
+    judged = [f for d, f in zip(datasets, figures, strict=True) if d.is_target]
     return [
+        *(
+            {
+                "name": f"wall time of the ingest over zcat, {figure['name']}",
+                "target": TARGET_RATIO,
+                "measured": figure["ratio"],
+                "met": figure["ratio"] <= TARGET_RATIO,
+            }
+            for figure in judged
+        ),
         {
-            "name": "wall time of the ingest over zcat, recorded hour",
-            "target": TARGET_RATIO,
-            "measured": ratio,
-            "met": None if ratio is None else ratio <= TARGET_RATIO,
-        },
-        {
-            "name": "peak memory of the process, bytes",
+            "name": "peak memory of the processes, bytes",
             "target": TARGET_MEMORY,
             "measured": peak,
             "met": peak <= TARGET_MEMORY,
@@ -444,11 +446,11 @@ def recorded(base: Path, real: Path) -> list[Row]:
     """Data sets from recorded files; one that is not there is left out."""
     hour = (real / REAL_HOUR).read_bytes()
     made = [
-        repeated(base / "hour", "recorded hour", hour, "2015-01-01", HOURS, 0.4) | {
-            "is_target": True
-        },
+        repeated(base / "hour", "recorded hour", hour, "2015-01-01", HOURS, 0.4),
         repeated(base / "large", "large hour", enlarged(hour), "2015-01-01", LARGE_HOURS, 0.35),
-    ]  # fmt: skip
+    ]
+    for row in made:
+        row["is_target"] = True
     if (real / EXCERPT_PARQUET).is_file():
         data = gzip.compress(lines_of_parquet(real / EXCERPT_PARQUET), 6)
         made.append(repeated(base / "2016", "excerpt of 2016", data, "2016-07-07", HOURS, 0.1))
