@@ -3,8 +3,8 @@
 Belongs here: making the files, interleaved repetitions, the figures. Does not belong here: any
 shortcut of the ingest; what is timed is `Ingester.day`, with its ledger, hashing and fsync.
 
-The ingest runs in a process of its own, which is started before the clock, and in its helpers, which
-the repetition that does not count starts: neither side pays for Python's imports.
+The ingest runs in a process of its own, which is started before the clock, and in its helpers,
+which the repetition that does not count starts: neither side pays for Python's imports.
 """
 
 import argparse
