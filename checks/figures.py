@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from assets.study.features import FEATURES, PLATFORMS
 from assets.study.marts import COMPARISON, CORRELATION, DISTRIBUTION, RERUN, SUMMARY, SURVIVAL
-from assets.study.statistics.two_sample import EFFECTS
+from assets.study.statistics.two_sample import EFFECTS, IN_STEPS
 from assets.study.tables import StudyTable
 from checks.outcome import CheckOutcome, failed, first_rows, listed, passed
 from checks.warehouse import reading
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CELL = ("bot_policy", "cut", "design", "weighting", "exposure")
 # Sums of doubles in another order.
 NEAR = 1e-9
+HOLDS = ("nominal", "at_least")
 VERDICTS = ("reproduced", "differs", "not_measurable")
 
 
@@ -59,6 +60,15 @@ def _share(*columns: str) -> str:
     return " AND ".join(f"coalesce({column} BETWEEN 0 AND 1, true)" for column in columns)
 
 
+def _says(*names: str) -> str:
+    """An interval that moves in steps says what it holds, and none says nothing."""
+    return " AND ".join(
+        f"({name}_interval_is IS NOT NULL) = ({name}_low IS NOT NULL)"
+        f" AND coalesce({name}_interval_is IN {HOLDS}, true)"
+        for name in names
+    )
+
+
 def _told(*columns: str) -> str:
     """Where a row says that it measures, these are known; where not, it says why."""
     known = " AND ".join(f"{column} IS NOT NULL" for column in columns)
@@ -69,9 +79,16 @@ def _told(*columns: str) -> str:
 _SIDES = [
     _ordered(f"{side}_{what}", f"{side}_maximum")
     for side in PLATFORMS
-    for what in ("mean", "median")
+    for what in ("mean", "median", "mid_median")
 ]
-_MEASURED = ("mean_value", "median_value", "maximum_value", "total_value", "zero_share")
+_MEASURED = (
+    "mean_value",
+    "median_value",
+    "mid_median_value",
+    "maximum_value",
+    "total_value",
+    "zero_share",
+)
 ALL_RULES = (
     Rules(
         SUMMARY,
@@ -85,11 +102,15 @@ ALL_RULES = (
             ),
             "intervals hold their value": _ordered("mean_low", "mean_value", "mean_high")
             + " AND "
-            + _ordered("median_low", "median_value", "median_high"),
+            + _ordered("median_low", "median_value", "median_high")
+            + " AND "
+            + _ordered("mid_median_low", "mid_median_value", "mid_median_high"),
             "intervals have both ends": "(mean_low IS NULL) = (mean_high IS NULL)"
-            " AND (median_low IS NULL) = (median_high IS NULL)",
+            " AND (median_low IS NULL) = (median_high IS NULL)"
+            " AND (mid_median_low IS NULL) = (mid_median_high IS NULL)",
             "a missing interval has its reason": "status <> 'measured' OR reason IS NOT NULL"
-            " OR (mean_low IS NOT NULL AND median_low IS NOT NULL)",
+            " OR (mean_low IS NOT NULL AND median_low IS NOT NULL AND mid_median_low IS NOT NULL)",
+            "intervals in steps say what they hold": _says("median"),
             "mean not above maximum": _ordered("mean_value", f"maximum_value * (1 + {NEAR})"),
             "shares from 0 to 1": _share("zero_share", "gini", "top_percent_share"),
             "tail within the values": "tail_count <= repository_count AND tail_exponent > 1"
@@ -131,6 +152,7 @@ ALL_RULES = (
             "intervals in order": " AND ".join(
                 _ordered(f"{effect}_low", f"{effect}_high") for effect in EFFECTS
             ),
+            "intervals in steps say what they hold": _says(*IN_STEPS),
             "a missing end has its reason": "reason IS NOT NULL OR "
             + " AND ".join(f"{effect}_high IS NOT NULL" for effect in EFFECTS),
             "delta from -1 to 1": "least(cliffs_delta, cliffs_delta_low) >= -1"

@@ -16,6 +16,7 @@ from checks.warehouse import reading
 
 # Units whose random number is made anew, in Python: enough to see another seed or another formula.
 RECOMPUTED = 1000
+HOLDS = ("nominal", "at_least")
 
 
 def counts_add_up(warehouse: Path, study: str) -> CheckOutcome:
@@ -134,7 +135,7 @@ def estimates_hold(warehouse: Path, study: str, designs: Sequence[str]) -> Check
         rows = connection.execute(
             """
             select design, platform, feature, statistic, status, reason, weighted_value,
-                standard_error, low, high
+                standard_error, low, high, interval_is
             from warehouse.marts.mart_intensity_estimate where study = $study
             """,
             {"study": study},
@@ -146,7 +147,7 @@ def estimates_hold(warehouse: Path, study: str, designs: Sequence[str]) -> Check
     wrong = [row for row in rows if not _holds(row)]
     if wrong:
         names = ("design", "platform", "feature", "statistic", "status", "reason", "value",
-                 "standard_error", "low", "high")  # fmt: skip
+                 "standard_error", "low", "high", "interval_is")  # fmt: skip
         found = [dict(zip(names, row, strict=True)) for row in wrong]
         return failed(name, "error", f"{len(wrong)} figures do not hold", rows=first_rows(found))
     measured = sum(row[4] == "measured" for row in rows)
@@ -155,7 +156,9 @@ def estimates_hold(warehouse: Path, study: str, designs: Sequence[str]) -> Check
 
 def _holds(row: tuple[object, ...]) -> bool:
     statistic, status, reason = row[3:6]
-    value, error, low, high = row[6:]
+    value, error, low, high, interval_is = row[6:]
+    if (interval_is is None) != (low is None) or interval_is not in (None, *HOLDS):
+        return False
     if status == "not_measurable":
         return bool(reason) and value is None
     is_open = low is None and high is None and statistic in ("mean", "total")

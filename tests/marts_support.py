@@ -98,6 +98,7 @@ def summary_row(
         "total_value": float(ordered.sum()),
         "mean_value": float(ordered.mean()),
         "median_value": float(np.median(ordered)),
+        "mid_median_value": float(np.median(ordered)),
         "maximum_value": float(ordered[-1]),
         "zero_share": float((known == 0).mean()),
         **{f"p{q}_value": float(np.percentile(ordered, q)) for q in (25, 75, 90, 99)},
@@ -156,6 +157,7 @@ def comparison_row(
             f"{platform}_owner_count": len(of) // 3,
             f"{platform}_mean": float(of.mean()),
             f"{platform}_median": float(np.median(of)),
+            f"{platform}_mid_median": float(np.median(of)),
             f"{platform}_maximum": float(of.max()),
         }
     least = float(np.finfo(float).tiny)
@@ -167,6 +169,8 @@ def comparison_row(
         **_interval("cliffs_delta", delta, 0.02),
         **_interval("vargha_delaney_a", (delta + 1) / 2, 0.01),
         **_interval("hodges_lehmann", float(np.median(github) - np.median(hub)), 1.0),
+        "hodges_lehmann_interval_is": "at_least",
+        **_interval("mid_hodges_lehmann", float(np.median(github) - np.median(hub)), 0.9),
         "bootstrap_draws": 2000,
     }
     for name, of in (("ratio_of_means", np.mean), ("ratio_of_medians", np.median)):

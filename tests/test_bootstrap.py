@@ -456,7 +456,7 @@ def test_ratios_of_medians_hold_where_both_medians_are_near_a_step() -> None:
     assert hits >= 558, hits
 
 
-def test_the_ratio_of_medians_is_that_of_an_ellipse_of_shares() -> None:
+def test_the_ratio_of_medians_is_that_of_the_shares_up_to_both() -> None:
     rng = np.random.default_rng(26)
     x, y = rng.normal(10, 1, 2000), rng.normal(5, 1, 1500)
     found = one(Group(x), Group(y), draws=16).effects["ratio_of_medians"]
@@ -467,7 +467,7 @@ def test_the_ratio_of_medians_is_that_of_an_ellipse_of_shares() -> None:
     assert found.standard_error == pytest.approx(2 * error, rel=0.25)
     same = Group(x, cluster=np.arange(2000))
     common = one(same, same, draws=16, has_common_clusters=True).effects["ratio_of_medians"]
-    assert (common.low, common.high) == pytest.approx((1, 1))
+    assert (common.low, common.high) == pytest.approx((1, 1), abs=1e-3)
 
 
 def test_a_median_of_either_sign_below_has_no_interval() -> None:

@@ -53,8 +53,8 @@ def test_rows_of_a_small_example(path: Path) -> None:
     assert (stars["ratio_of_means"], stars["ratio_of_medians"]) == (3.0, 3.0)
     assert stars["status"] == "measured"
     assert stars["reason"] == (
-        "cliffs_delta, vargha_delaney_a, hodges_lehmann, ratio_of_means, ratio_of_medians: no"
-        " interval (a side has fewer than 8 owners)"
+        "cliffs_delta, vargha_delaney_a, hodges_lehmann, ratio_of_means, ratio_of_medians,"
+        " mid_hodges_lehmann, ratio_of_mid_medians: no interval (a side has fewer than 8 owners)"
     )
     commits = rows["commits"]
     assert (commits["github_basis"], commits["huggingface_basis"]) == ("flow", "stock")

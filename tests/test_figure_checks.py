@@ -100,6 +100,8 @@ BROKEN = {
         "intervals have both ends": "median_high = NULL WHERE median_low IS NOT NULL",
         "a missing interval has its reason": "reason = NULL WHERE mean_low IS NULL"
         " AND status = 'measured'",
+        "intervals in steps say what they hold": "median_interval_is = 'always'"
+        " WHERE median_low IS NOT NULL",
         "mean not above maximum": "maximum_value = mean_value / 2, p99_value = 0, p90_value = 0,"
         " p75_value = 0, median_value = 0, p25_value = 0 WHERE mean_value > 0",
         "shares from 0 to 1": "gini = 1.5 WHERE gini IS NOT NULL",
@@ -123,6 +125,8 @@ BROKEN = {
         "A gives delta": "vargha_delaney_a = 0.123 WHERE status = 'measured'",
         "means and medians not above maxima": "github_mean = 1e9 WHERE status = 'measured'",
         "intervals in order": "ratio_of_means_low = 9, ratio_of_means_high = 8",
+        "intervals in steps say what they hold": "hodges_lehmann_interval_is = NULL"
+        " WHERE hodges_lehmann_low IS NOT NULL",
         "a missing end has its reason": "reason = NULL WHERE ratio_of_means_low IS NULL",
         "delta from -1 to 1": "cliffs_delta_high = 1.01, cliffs_delta = 0.5",
     },

@@ -101,7 +101,7 @@ def test_what_few_owners_tell_has_no_interval_and_says_why() -> None:
     # Of all there is nothing is left to tell.
     census = estimators.sample_of(np.zeros(5, int), [5])
     assert mean_interval(np.arange(5), sample=census).low == pytest.approx(2)
-    assert mean_interval([3, 3, 3]) == Ends(3.0, 3.0)
+    assert mean_interval([3, 3, 3]) == Ends(3.0, 3.0, None, "nominal")
 
 
 def test_the_mean_of_owners_has_an_interval_where_their_tail_is_seen_and_light() -> None:
@@ -159,9 +159,9 @@ def test_means_around_zero_have_a_symmetric_interval() -> None:
 
 def test_a_median_that_all_others_are_below_may_be_less() -> None:
     values = np.where(np.arange(50) < 22, 0, 3)
-    assert median_interval(values) == Ends(0, 3)
-    assert median_interval(3 - values) == Ends(0, 3)
-    assert median_interval(np.where(np.arange(50) < 5, 0, 3)) == Ends(3, 3)
+    steps = Ends(0, 3, None, "at_least")
+    assert median_interval(values) == median_interval(3 - values) == steps
+    assert median_interval(np.where(np.arange(50) < 5, 0, 3)) == replace(steps, low=3)
 
 
 @pytest.mark.parametrize("owners", [20, 100])

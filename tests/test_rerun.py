@@ -412,6 +412,15 @@ def test_a_design_has_the_interval_of_its_cell(world: World) -> None:
     assert row["design"] == "paper · in_frame · paper · weighted · total"
     row = world.row("commits_github_median", reference=cell)
     assert outcome(row) == ("differs", 20.0, 19.0, 22.0)
+    assert "our interval of 95 % does not hold" in row["reason"]
+
+
+def test_an_interval_that_holds_more_says_so(world: World) -> None:
+    world.summary("github", "commits", median_value=24.0, median_low=24.0, median_high=25.0,
+                  median_interval_is="at_least")  # fmt: skip
+    world.comparison("commits")
+    row = world.row("commits_github_median")
+    assert "our interval of at least 95 % holds the published value" in row["reason"]
 
 
 def test_shares_of_bots_gates_and_downloads_come_from_their_marts(world: World) -> None:

@@ -59,7 +59,7 @@ def test_draw_and_estimate_as_a_script_would(frame: Path, tmp_path: Path) -> Non
                "--json", folder=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = {(row["value"], row["statistic"]): row for row in json.loads(done.stdout)}
-    assert len(found) == 8
+    assert len(found) == 10
     truth = pq.read_table(frame).to_pandas()
     truth = truth[truth["why"].isna()]
     row = found["commits", "mean"]

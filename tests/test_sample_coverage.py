@@ -17,6 +17,7 @@ from assets.study import estimators
 from assets.study.allocation import Allocation, allocate
 from assets.study.certainty import cut_offs, planned, profile
 from assets.study.draw import Draw, draw, survey, workshop
+from assets.study.statistics.descriptives import describe
 from assets.study.strata import Strata, is_certain
 from twin.world import YEAR_2016, build_world
 
@@ -79,6 +80,7 @@ def held() -> dict[str, dict[Key, tuple[float, float, float]]]:
         y = values[inside]
         truth |= {(name, "mean"): y.mean(), (name, "total"): y.sum(),
                   (name, "log mean"): np.log1p(y).mean(), (name, "median"): np.median(y),
+                  (name, "mid-median"): describe(y).mid_median or 0.0,
                   (name, "share"): (y > 20).mean(), (name, "zeros"): (y == 0).mean()}  # fmt: skip
     told: dict[str, dict[Key, tuple[float, float, float]]] = {}
     for design in DESIGNS:
@@ -124,13 +126,14 @@ def estimates(made: Draw, features: dict[str, Floats], place: dict[str, int]) ->
         yield (name, "total"), estimators.total(sample, y, "log")
         yield (name, "log mean"), estimators.mean(sample, np.log1p(y))
         yield (name, "median"), estimators.quantile(sample, y)
+        yield (name, "mid-median"), estimators.mid_median(sample, y)
         yield (name, "share"), estimators.share(sample, y > 20)
         yield (name, "zeros"), estimators.share(sample, y == 0)
 
 
 FEATURES = ("commits", "discussions", "stars")
 FIGURES = [(name, statistic) for name in FEATURES
-           for statistic in ("mean", "total", "log mean", "share", "zeros")
+           for statistic in ("mean", "total", "log mean", "mid-median", "share", "zeros")
            # Too few commits are none for a share of zeros.
            if (name, statistic) != ("commits", "zeros")]  # fmt: skip
 

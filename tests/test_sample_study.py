@@ -287,7 +287,7 @@ def estimated(made: Path) -> dict[tuple[str, ...], Row]:
 def test_a_census_is_the_truth_and_a_sample_near_it(
     warehouse: Path, estimated: dict[tuple[str, ...], Row]
 ) -> None:
-    assert len(estimated) == 4 * 2 * 3 * 4
+    assert len(estimated) == 4 * 2 * 3 * 5
     known = "platform = 'huggingface' AND repository_type = 'model'"
     figures = "avg(star_stock_count), median(star_stock_count), sum(star_stock_count)"
     true = ask(warehouse, f"SELECT {figures} FROM marts.mart_repository_activity WHERE {known}")[0]
@@ -453,7 +453,7 @@ def test_rows_of_the_same_study_are_replaced(warehouse: Path) -> None:
     first = intensity.estimate_intensity(warehouse, settings)
     assert intensity.estimate_intensity(warehouse, settings) == first
     count = ask(warehouse, "SELECT count(*) FROM marts.mart_intensity_estimate")
-    assert count == [(24,)]
+    assert count == [(30,)]
 
 
 # ---------------------------------------------------------------- checks
@@ -506,6 +506,8 @@ RED = {
         "UPDATE marts.mart_intensity_estimate SET low = NULL, high = NULL, reason = NULL",
         "UPDATE marts.mart_intensity_estimate SET low = NULL, high = NULL, reason = 'none'"
         " WHERE statistic = 'median'",
+        "UPDATE marts.mart_intensity_estimate SET interval_is = 'always'",
+        "UPDATE marts.mart_intensity_estimate SET interval_is = NULL WHERE statistic = 'median'",
     ],
 }
 
@@ -652,7 +654,7 @@ def test_the_assets_are_made_checked_and_told(warehouse: Path) -> None:
     assert metadata["sample_stratum"]["state"].value == "drawn anew"
     count = ask(warehouse, "SELECT count(*) FROM study.sample_member")[0][0]
     assert metadata["sample_member"]["dagster/row_count"].value == count
-    assert metadata["mart_intensity_estimate"]["dagster/row_count"].value == 96
+    assert metadata["mart_intensity_estimate"]["dagster/row_count"].value == 120
     evaluations = done.get_asset_check_evaluations()
     assert {one.check_name for one in evaluations} == set(RED)
     assert all(one.passed for one in evaluations)

@@ -17,6 +17,7 @@ from assets.study.grid import compute_grid
 from assets.study.marts import CELL, CORRELATION, SUMMARY
 from assets.study.population import Population, populations, window_of
 from assets.study.sensitivity import policy_sensitivity
+from assets.study.statistics.descriptives import describe
 from assets.study.summary import summary_rows
 from orchestration.settings import StudySettings
 
@@ -60,6 +61,7 @@ def test_descriptions_are_of_the_known(pair: tuple[Population, Population]) -> N
     assert row["estimated_count"] == 200
     for column, expected in (
         ("mean_value", known.mean()), ("median_value", np.median(known)),
+        ("mid_median_value", describe(known).mid_median),
         ("maximum_value", known.max()), ("total_value", known.sum()),
         ("p25_value", np.quantile(known, 0.25)), ("p99_value", np.quantile(known, 0.99)),
         ("trimmed_mean_value", stats.trim_mean(known, 0.05)),
@@ -70,7 +72,11 @@ def test_descriptions_are_of_the_known(pair: tuple[Population, Population]) -> N
         assert row[column] == pytest.approx(expected, rel=1e-12), column
     assert 0 < row["gini"] < 1
     assert row["status"] == "measured"
+    for name in ("median", "mid_median"):
+        assert row[f"{name}_low"] <= row[f"{name}_value"] <= row[f"{name}_high"]
+    assert row["median_interval_is"] == "at_least"
     unknown = rows["discussions", "stock"]
+    assert unknown["median_interval_is"] is None
     assert (unknown["status"], unknown["unknown_count"]) == ("not_measurable", 300)
     assert unknown["reason"] == "GitHub: discussions (stock) unknown for all 300 repositories"
 

@@ -54,9 +54,9 @@ SAMPLED = {
 }
 EVALUATED = """How well each layer of the classification of accounts does on labelled accounts, as
 `osmoscope actors evaluate --keep` measured it; no rows where nothing was kept."""
-ESTIMATED = """What the samples say of each platform: mean, median, total and share of zeros of
-commits, discussions and stars, of the sample as it is and weighted by its design, with standard
-errors and intervals of 95 %. The published study compares the unweighted figures."""
+ESTIMATED = """What the samples say of each platform: mean, median, mid-median, total and share of
+zeros of commits, discussions and stars, of the sample as it is and weighted by its design, with
+standard errors and intervals of 95 %. The published study compares the unweighted figures."""
 
 SURVIVED = """How long repositories stay active: Kaplan-Meier estimate of the share still active at
 each age, repositories entering where they were first seen."""

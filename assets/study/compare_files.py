@@ -44,7 +44,8 @@ def compare_file(
     Rows without a group or a value are counted as `unknown_count` and left out. `p_value` is that
     of Mann and Whitney, which takes rows as independent, or with weights that of the bootstrap;
     `bootstrap_p_value` takes clusters into account; `permutation_p_value` is made of small groups
-    with ties (null: not made). `EFFECT_interval_reason` says why an interval lacks an end.
+    with ties (null: not made). `EFFECT_interval_reason` says why an interval lacks an end,
+    `EFFECT_interval_is` whether it holds 95 % (`nominal`) or more, as values tie (`at_least`).
 
     Args:
         group: column with two distinct values.
@@ -85,6 +86,7 @@ def compare_file(
         row[f"{name}_high"] = found.effects[name].high
         row[f"{name}_standard_error"] = found.effects[name].standard_error
         row[f"{name}_interval_reason"] = found.effects[name].reason
+        row[f"{name}_interval_is"] = found.effects[name].interval_is
     row["first"], row["second"] = _described(describe(x, mine)), _described(describe(y, other))
     row |= {"draws": found.draws, "seed": seed, "seconds": time.perf_counter() - started}
     return row

@@ -17,6 +17,7 @@ from assets.study.statistics.descriptives import describe
 from assets.study.statistics.multiplicity import holm
 from assets.study.statistics.two_sample import (
     EFFECTS,
+    IN_STEPS,
     effects,
     mann_whitney,
     permutation_p_value,
@@ -73,7 +74,8 @@ def _of_one(feature: str, population: Population) -> Row:
     told = describe([]) if known is None else describe(known.values, known.weight)
     owners = 0 if known is None else np.unique(population.owner[known.at]).size
     found = {"basis": population.basis[feature], "count": told.count, "owner_count": owners,
-             "mean": told.mean, "median": told.median, "maximum": told.maximum}  # fmt: skip
+             "mean": told.mean, "median": told.median, "mid_median": told.mid_median,
+             "maximum": told.maximum}  # fmt: skip
     return {f"{population.platform}_{name}": value for name, value in found.items()}
 
 
@@ -101,6 +103,7 @@ def _compared(
             f"{name}_low": interval.low,
             f"{name}_high": interval.high,
         }
+    row |= {f"{name}_interval_is": drawn.effects[name].interval_is for name in IN_STEPS}
     return row
 
 

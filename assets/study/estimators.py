@@ -19,6 +19,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from assets.study.statistics.mid_distribution import (
+    Holds,
+    below,
+    holds,
+    mid_places,
+    mid_quantiles,
+)
 from orchestration.failures import PermanentFailure
 
 Floats = NDArray[np.float64]
@@ -77,6 +84,7 @@ class Estimate:
         degrees: degrees of freedom of the interval (infinite for a census).
         method: how the interval was made.
         count: units of the sample it rests on.
+        interval_is: `nominal`, or `at_least`: it holds more than 95 %, as values move in steps.
     """
 
     value: float
@@ -86,6 +94,7 @@ class Estimate:
     degrees: float
     method: str
     count: int
+    interval_is: Holds = "nominal"
 
 
 @dataclass(frozen=True)
@@ -277,7 +286,7 @@ def quantile(sample: Sample, values: ArrayLike, level: float = 0.5) -> Estimate:
     The quantile is the smallest value at which the weighted share of values not above it reaches
     `level`; where it is met exactly, the middle between that value and the next, as for a median.
     The standard error is the interval's half width over t. With many equal values the interval
-    covers more often than stated: a value with much mass covers a range of shares.
+    covers more often than stated, and says so: a value with much mass covers a range of shares.
 
     Raises:
         PermanentFailure: `level` is not between 0 and 1.
@@ -289,19 +298,47 @@ def quantile(sample: Sample, values: ArrayLike, level: float = 0.5) -> Estimate:
     value = _inverse(ordered, shares, level)
     # Whether it may be less is told by the share below it, whether more by that up to it: of a
     # value that is also the largest all are up to it, and that share says nothing.
-    below, free_below = _error_of_share(sample, y < value)
+    less, free_less = _error_of_share(sample, y < value)
     up_to, free_up_to = _error_of_share(sample, y <= value)
-    degrees = min(free_below, free_up_to)
+    degrees = min(free_less, free_up_to)
     t = _t(degrees)
-    low = _inverse(ordered, shares, level - t * below) if below else value
+    low = _inverse(ordered, shares, level - t * less) if less else value
     high = _inverse(ordered, shares, level + t * up_to) if up_to else value
+    tied = np.unique(y[sample.is_in], return_counts=True)[1] > 1
+    tied &= (ordered >= low) & (ordered <= high)
+    step = float(np.diff(shares, prepend=0.0)[tied].max(initial=0.0))
     return Estimate(
         value=value,
         standard_error=(high - low) / (2 * t),
         low=low,
         high=high,
         degrees=degrees,
-        method="woodruff" if below or up_to else "census",
+        method="woodruff" if less or up_to else "census",
+        count=sample.count,
+        interval_is=holds(step, max(less, up_to)),
+    )
+
+
+def mid_median(sample: Sample, values: ArrayLike) -> Estimate:
+    """Middle of the population's mid-distribution, with Woodruff's interval, which has no steps.
+
+    Standard error as for `quantile`.
+    """
+    y = _values(sample, values)
+    ordered, at = np.unique(y[sample.is_in], return_inverse=True)
+    weight = np.bincount(at, sample.weight[sample.is_in])
+    share = np.zeros(y.size)
+    share[sample.is_in] = below(at, float(mid_places(weight, 0.5)))
+    error, degrees = _error_of_share(sample, share)
+    t = _t(degrees)
+    low, value, high = mid_quantiles(ordered, weight, [0.5 - t * error, 0.5, 0.5 + t * error])
+    return Estimate(
+        value=float(value),
+        standard_error=float(high - low) / (2 * t),
+        low=float(low),
+        high=float(high),
+        degrees=degrees,
+        method="woodruff" if error else "census",
         count=sample.count,
     )
 
@@ -390,8 +427,8 @@ def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
     return math.sqrt(variance), variance**2 / float((parts**2 / free).sum())
 
 
-def _error_of_share(sample: Sample, inside: NDArray[np.bool_]) -> tuple[float, float]:
-    """Standard error and degrees of freedom of a weighted share."""
+def _error_of_share(sample: Sample, inside: Bools | Floats) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a weighted share of what is inside, or in part."""
     size = float(sample.weight.sum())
     share = float(sample.weight @ inside) / size
     return _error(sample, np.where(sample.is_in, inside - share, 0.0) / size)

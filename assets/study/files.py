@@ -99,7 +99,7 @@ def draw_file(frame: Path, request: Request, out: Path) -> list[Row]:
 
 
 def estimate_file(sample: Path, value: str, by_bootstrap: bool = False) -> list[Row]:
-    """Mean, median, total and share of zeros of a column, as a sample's file tells them.
+    """Mean, medians, total and share of zeros of a column, as a sample's file tells them.
 
     Raises:
         PermanentFailure: the file cannot be read or is none that `draw_file` wrote, or the column
@@ -135,7 +135,7 @@ def estimate_file(sample: Path, value: str, by_bootstrap: bool = False) -> list[
     row = {"value": value, "strata": len(labels),
            "frame_count": int(table["sample_frame_count"].to_numpy()[first].sum())}  # fmt: skip
     blank = dict.fromkeys(("unweighted_value", "weighted_value", "standard_error", "low", "high",
-                           "method", "reason"))  # fmt: skip
+                           "interval_is", "method", "reason"))  # fmt: skip
     is_plain = table["sample_is_plain"].to_numpy(zero_copy_only=False).astype(bool)
     certain_by = json.loads(table["sample_certain_by"][0].as_py())
     unheld = None if value in certain_by else f"large {value} are not all taken whole"

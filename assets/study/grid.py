@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 TABLES = (SUMMARY, CORRELATION, COMPARISON, DISTRIBUTION)
 # Another way of computing makes figures that were kept untrue.
-VERSION = 3
+VERSION = 4
 _CELL = ("bot_policy", "cut", "design", "weighting", "exposure")
 
 

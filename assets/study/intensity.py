@@ -17,6 +17,7 @@ from assets.study.estimators import Estimate, Floats, Sample, responding, sample
 from assets.study.features import FEATURES, PLATFORM_NAMES, Basis, compared_bases
 from assets.study.resampling import bootstrap_mean
 from assets.study.sample import MEMBER, STRATUM, tails_of
+from assets.study.statistics.descriptives import describe
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
 from orchestration.failures import PermanentFailure
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from orchestration.settings import StudySettings
 
 Row = dict[str, Any]
-STATISTICS = ("mean", "median", "total", "zero_share")
+STATISTICS = ("mean", "median", "mid_median", "total", "zero_share")
 
 ESTIMATE = StudyTable(
     "marts.mart_intensity_estimate",
@@ -38,7 +39,7 @@ ESTIMATE = StudyTable(
         ("design", "VARCHAR NOT NULL", "Allocation of the sample."),
         ("platform", "VARCHAR NOT NULL", "github or huggingface."),
         ("feature", "VARCHAR NOT NULL", "commits, discussions (GitHub: issues) or stars (likes)."),
-        ("statistic", "VARCHAR NOT NULL", "mean, median, total or zero_share."),
+        ("statistic", "VARCHAR NOT NULL", "mean, median, mid_median, total or zero_share."),
         ("basis", "VARCHAR", "flow (events over the covered days) or stock (what the API says)."),
         (
             "unweighted_value",
@@ -53,6 +54,12 @@ ESTIMATE = StudyTable(
             "Lower end of the interval of 95 % around the weighted value; null: none holds.",
         ),
         ("high", "DOUBLE", "Upper end."),
+        (
+            "interval_is",
+            "VARCHAR",
+            "What it holds: nominal (95 %) or at_least (95 % and more, as values tie and it moves"
+            " in steps); null: none.",
+        ),
         ("method", "VARCHAR", "How the interval was made; see docs/sampling.md."),
         ("sample_count", "BIGINT NOT NULL", "Repositories of the sample with a known value (n)."),
         ("unknown_count", "BIGINT NOT NULL", "Repositories of the sample without one."),
@@ -171,6 +178,7 @@ def feature_rows(
             "unweighted_value": unweighted[statistic], "weighted_value": found.value,
             "standard_error": found.standard_error,
             "low": None if is_open else found.low, "high": None if is_open else found.high,
+            "interval_is": None if is_open else found.interval_is,
             "method": None if is_open else found.method, "status": "measured",
             "reason": _both(limits, f"no interval, as {tail}" if is_open else None),
         })  # fmt: skip
@@ -181,6 +189,7 @@ def _unweighted(values: Floats) -> dict[str, float | None]:
     if not values.size:
         return dict.fromkeys(STATISTICS)
     return {"mean": float(values.mean()), "median": float(np.median(values)),
+            "mid_median": describe(values).mid_median,
             "total": float(values.sum()), "zero_share": float((values == 0).mean())}  # fmt: skip
 
 
@@ -191,6 +200,8 @@ def _both(first: str | None, second: str | None) -> str | None:
 def _estimated(statistic: str, sample: Sample, values: Floats, by_bootstrap: bool) -> Estimate:
     if statistic == "median":
         return estimators.quantile(sample, values)
+    if statistic == "mid_median":
+        return estimators.mid_median(sample, values)
     if statistic == "zero_share":
         return estimators.share(sample, values == 0)
     if statistic == "total":

@@ -33,6 +33,15 @@ def _of_one(name: str, what: str) -> tuple[Column, Column, Column]:
     )
 
 
+def _interval_is(name: str) -> Column:
+    return (
+        f"{name}_interval_is",
+        "VARCHAR",
+        f"What the interval of {name} holds: nominal (95 %) or at_least (95 % and more, as values"
+        " tie and it moves in steps); null: none made.",
+    )
+
+
 def _both(name: str, kind: str, what: str) -> tuple[Column, Column]:
     return (
         (f"github_{name}", kind, f"{what} GitHub repository."),
@@ -95,6 +104,11 @@ SUMMARY = StudyTable(
         ("total_value", "DOUBLE", "Weighted sum."),
         *_of_one("mean", "Mean."),
         *_of_one("median", "Median."),
+        _interval_is("median"),
+        *_of_one(
+            "mid_median",
+            "Middle of the mid-distribution (grouped median), which does not move in steps.",
+        ),
         ("maximum_value", "DOUBLE", "Largest value, whatever the weights."),
         ("zero_share", "DOUBLE", "Share (0-1) of zeros."),
         ("p25_value", "DOUBLE", "25 % quantile."),
@@ -152,6 +166,7 @@ COMPARISON = StudyTable(
         *_both("owner_count", "BIGINT NOT NULL", "Number of owners of a known"),
         *_both("mean", "DOUBLE", "Mean per"),
         *_both("median", "DOUBLE", "Median per"),
+        *_both("mid_median", "DOUBLE", "Middle of the mid-distribution per"),
         *_both("maximum", "DOUBLE", "Largest value of a"),
         (
             "mann_whitney_u",
@@ -175,8 +190,18 @@ COMPARISON = StudyTable(
         *_interval("cliffs_delta", "2U/(mn) - 1, from -1 (Hub larger) to 1 (GitHub larger)."),
         *_interval("vargha_delaney_a", "Chance that GitHub's is the larger, ties one half."),
         *_interval("hodges_lehmann", "Median of all differences GitHub less Hub."),
+        _interval_is("hodges_lehmann"),
         *_interval("ratio_of_means", "GitHub's mean over the Hub's; null where that is zero."),
         *_interval("ratio_of_medians", "GitHub's median over the Hub's; null where that is zero."),
+        _interval_is("ratio_of_medians"),
+        *_interval(
+            "mid_hodges_lehmann",
+            "Middle of the mid-distribution of all differences GitHub less Hub.",
+        ),
+        *_interval(
+            "ratio_of_mid_medians",
+            "GitHub's mid-median over the Hub's; null where that is zero, as all its values are.",
+        ),
         ("bootstrap_draws", "BIGINT", "Draws that the intervals rest on."),
         *_STATE,
     ),

@@ -61,6 +61,7 @@ class _Ours:
         notes: what limits the reading.
         counts_less: GitHub's side leaves out more than the Hub's: a value above the bound would be
             above it with all counted.
+        stated: what the interval holds, in words.
     """
 
     value: float | None = None
@@ -73,6 +74,7 @@ class _Ours:
     obstacle: str | None = None
     notes: tuple[str, ...] = ()
     counts_less: str | None = None
+    stated: str = "95 %"
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _of_level(claim: Row, ours: _Ours) -> tuple[str, str]:
     if ours.low is not None and ours.high is not None:
         is_in = ours.low <= paper <= ours.high
         words = "holds" if is_in else "does not hold"
-        return _word(is_in), f"our interval of 95 % {words} the published value"
+        return _word(is_in), f"our interval of {ours.stated} {words} the published value"
     if tolerance is None:
         return "not_measurable", "no interval can be made, and no tolerance is stated"
     is_near = abs(ours.value - paper) <= tolerance * abs(paper)
@@ -203,7 +205,11 @@ def _of_direction(claim: Row, ours: _Ours) -> tuple[str, str]:
     assert ours.value is not None
     ends = (ours.low, ours.high) if ours.low is not None and ours.high is not None else None
     by = [sign * (end - bound) for end in ends or (ours.value,)]
-    what = "our interval of 95 % lies" if ends else "our value lies (no interval is made of it)"
+    what = (
+        f"our interval of {ours.stated} lies"
+        if ends
+        else "our value lies (no interval is made of it)"
+    )
     if min(by) > 0 and (ours.counts_less is None or sign > 0):
         although = "" if ours.counts_less is None else f", although {ours.counts_less}"
         return "reproduced", f"{what} {claim['expected']} {bound:g}{although}"
@@ -211,7 +217,7 @@ def _of_direction(claim: Row, ours: _Ours) -> tuple[str, str]:
         return "not_measurable", ours.counts_less
     if max(by) <= 0:
         return "differs", f"{what} not {claim['expected']} {bound:g}"
-    return "not_measurable", f"our interval of 95 % reaches across {bound:g}: undecided"
+    return "not_measurable", f"our interval of {ours.stated} reaches across {bound:g}: undecided"
 
 
 def _word(is_alike: bool) -> str:
@@ -241,6 +247,7 @@ def _from_summary(grid: _Grid, claim: Row) -> _Ours:
         value=float(row[column]),
         low=row.get(f"{statistic}_low"),
         high=row.get(f"{statistic}_high"),
+        stated=_stated(row, statistic),
         known_share=_known_share(row),
         planted=grid.truth(platform, feature, row["basis"], statistic),
         others=_values(others, column),
@@ -248,6 +255,10 @@ def _from_summary(grid: _Grid, claim: Row) -> _Ours:
         obstacle=flow if row["basis"] == "flow" else None,
         notes=_notes(row),
     )
+
+
+def _stated(row: Row, name: str) -> str:
+    return "at least 95 %" if row.get(f"{name}_interval_is") == "at_least" else "95 %"
 
 
 def _difference(grid: _Grid, claim: Row) -> _Ours:
@@ -290,6 +301,7 @@ def _from_comparison(grid: _Grid, claim: Row) -> _Ours:
         value=row[column],
         low=row.get(f"{column}_low"),
         high=row.get(f"{column}_high"),
+        stated=_stated(row, column),
         known_share=min((_known_share(one) for one in described if one is not None), default=None),
         planted=_planted_ratio(grid, feature, bases, column),
         others=_values((one for one in grid.comparison if one["feature"] == feature), column),

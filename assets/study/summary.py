@@ -13,7 +13,12 @@ from assets.study.marts import SUMMARY
 from assets.study.population import Known, Population
 from assets.study.statistics.concentration import gini, tail_fit, top_share
 from assets.study.statistics.descriptives import Description, describe
-from assets.study.statistics.one_sample import Ends, mean_interval, median_interval
+from assets.study.statistics.one_sample import (
+    Ends,
+    mean_interval,
+    median_interval,
+    mid_median_interval,
+)
 
 Row = dict[str, Any]
 
@@ -47,7 +52,7 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
             "reason": not_known(population, feature, basis),
         }
     told = describe(known.values, known.weight)
-    mean, median = _intervals(population, known, told)
+    mean, median, mid_median = _intervals(population, known, told)
     limits = [population.limit, *(f"interval of the {name}: {one.reason}"
               for name, one in (("mean", mean), ("median", median)) if one.reason)]  # fmt: skip
     tail = tail_fit(known.values, known.weight)
@@ -62,6 +67,10 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
         "median_value": told.median,
         "median_low": median.low,
         "median_high": median.high,
+        "median_interval_is": median.interval_is,
+        "mid_median_value": told.mid_median,
+        "mid_median_low": mid_median.low,
+        "mid_median_high": mid_median.high,
         "maximum_value": told.maximum,
         "zero_share": told.zero_share,
         "p25_value": told.quantiles[0.25],
@@ -84,8 +93,8 @@ def _described(population: Population, feature: str, basis: Basis, known: Known 
     }
 
 
-def _intervals(population: Population, known: Known, told: Description) -> tuple[Ends, Ends]:
-    """Of mean and median: by owner, or of the frame where a design stands for it."""
+def _intervals(population: Population, known: Known, told: Description) -> tuple[Ends, Ends, Ends]:
+    """Of mean, median and mid-median: by owner, or of the frame where a design stands for it."""
     sample = known.sample
     if sample is not None and known.weight is not None:
         sample = replace(sample, weight=known.weight)
@@ -97,6 +106,7 @@ def _intervals(population: Population, known: Known, told: Description) -> tuple
     return (
         _around(told.mean, mean_interval(known.values, **how, unheld=known.unheld)),
         _around(told.median, median_interval(known.values, **how)),
+        _around(told.mid_median, mid_median_interval(known.values, **how)),
     )
 
 

@@ -17,6 +17,9 @@ normal quantile. Its degrees of freedom fall where few owners make up most of th
 Hesterberg's expanded percentiles, 2015, with the variance and the degrees that clusters ask for:
 Bell and McCaffrey 2002; Imbens and Kolesar 2016). With many owners nothing is stretched.
 
+Intervals of middles that hang on a share need no draws: they are the values at which the share may
+be one half, by the same jackknife (Woodruff 1952; `mid_distribution` of those without steps).
+
 What a draw needs is the weight of each distinct value, a product of the table of values by owners
 with the owners' numbers. That table is made once for all features and both groups, so that they
 share the draws.
@@ -24,7 +27,7 @@ share the draws.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -32,10 +35,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from assets.study.estimators import Sample
 from assets.study.statistics.concentration import UnseenTail, unseen_tail
+from assets.study.statistics.mid_distribution import (
+    Holds,
+    below,
+    holds,
+    mid_places,
+    mid_quantiles,
+)
 from assets.study.statistics.two_sample import (
     EFFECTS,
     SMALLEST_P_VALUE,
     TOLERANCE,
+    Beside,
     Differences,
     owner_numbers,
 )
@@ -97,12 +108,15 @@ class Interval:
         high: upper end; None beside a lower one: the effect has no bound above.
         standard_error: None as well where it is not finite.
         reason: why an end is missing.
+        interval_is: `nominal`, or `at_least`: it holds more than 95 %, as the effect moves in
+            steps; None: there is none.
     """
 
     low: float | None = None
     high: float | None = None
     standard_error: float | None = None
     reason: str | None = None
+    interval_is: Holds | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +173,11 @@ class _Part:
     is_drawn: bool
     unheld: str | None
 
+    @property
+    def counted(self) -> Frequencies:
+        """The values as a sample of their own."""
+        return Frequencies(self.value, self.weight, self.value.size)
+
 
 @dataclass(frozen=True)
 class _Table:
@@ -168,11 +187,13 @@ class _Table:
         by_owner: (R + H, O) the last H rows are the mean number of each stratum of the designs.
         by_stratum: (R, H).
         spread: (H,) by how much a stratum's numbers are stretched.
+        owners: (R + H,) number of owners in each row.
     """
 
     by_owner: "csc_array"
     by_stratum: "csc_array"
     spread: Floats
+    owners: Ints
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -213,7 +234,8 @@ def clustered_bootstrap(
 
     They cover what they state from ten owners a group on (`bench.statistics` simulates it). The
     difference and the ratio of medians move in steps, on whole numbers in large ones, so that their
-    intervals cover more often; that of the ratio is not of draws (`_ratio_of_medians`).
+    intervals cover more often, and say so; those of mid-medians do not. The latter and the ratio
+    are not of draws but of shares that may be one half (Woodruff 1952).
     An end that is missing has its reason: there is no interval with fewer than `LEAST_CLUSTERS`
     owners in a group, where the groups do not overlap, or of means whose tail was not seen or is
     heavy (`unseen_tail`) and is not taken whole by a design; and a ratio whose denominator may be
@@ -263,7 +285,8 @@ class _Counter:
         is_complete: whether no difference lies between the points.
         plain: each effect of the sample itself.
         spreads: of each effect.
-        medians: the interval of their ratio, which is not of draws.
+        of_shares: intervals that are not of draws.
+        holds: what the interval of the middle difference holds.
         tail: why there is none of the ratio of means.
     """
 
@@ -276,7 +299,8 @@ class _Counter:
     is_complete: bool
     plain: Mapping[str, float]
     spreads: Mapping[str, "_Spread"]
-    medians: Interval = Interval()
+    of_shares: Mapping[str, Interval] = field(default_factory=dict)
+    holds: Holds = "nominal"
     tail: str | None = None
 
     @classmethod
@@ -301,11 +325,18 @@ class _Counter:
         of_means = spreads["ratio_of_means"] = _compared(first, second, moved, without, beyond)
         # Of what does not vary nothing is unseen.
         told = [one.reason for one in unseen if math.isfinite(of_means.degrees)]
+        difference, how = _mid_difference(table, first, second)
+        medians, mid_medians = _ratios_of_medians(table, first, second)
         return replace(
             made,
             plain=plain,
             spreads=spreads,
-            medians=_ratio_of_medians(table, first, second),
+            of_shares={
+                "ratio_of_medians": medians,
+                "mid_hodges_lehmann": difference,
+                "ratio_of_mid_medians": mid_medians,
+            },
+            holds=how,
             tail=next(filter(None, told), None),
         )
 
@@ -349,8 +380,7 @@ class _Counter:
 
 def _points(table: _Table, first: _Part, second: _Part) -> tuple[Floats, bool]:
     """Where the middle differences of draws are expected; whether all there is lies among them."""
-    sides = [Frequencies(part.value, part.weight, part.value.size) for part in (first, second)]
-    search = Differences(*sides)
+    search = Differences(first.counted, second.counted)
     slopes = _rank_slopes(first, second, search.quantile(0.5))
     mine, other = _moved(table, first, second, slopes)
     influence = mine + other
@@ -460,60 +490,184 @@ def _moved_means(table: _Table, first: _Part, second: _Part) -> tuple[Slopes, li
     return moved, without
 
 
-def _ratio_of_medians(table: _Table, first: _Part, second: _Part) -> Interval:
-    """Interval of the ratio of medians: its range where both shares up to them may be one half.
+def _mid_difference(table: _Table, first: _Part, second: _Part) -> tuple[Interval, Holds]:
+    """Interval of the middle of the differences' mid-distribution, where it may be one half.
+
+    Returns:
+        With what that of the middle difference holds, which moves in steps.
+    """
+    search = Differences(first.counted, second.counted)
+    middle = search.beside(search.quantile(0.5))
+    slopes = _beside_slopes(first, second, middle)
+    moved = _moved(table, first, second, slopes)
+    without = _given_back(table, first, second, moved)
+    error = float(np.linalg.norm(np.sum(_scaled(first, second, without), axis=0)))
+    quantile = _compared(first, second, moved, without).quantile
+    levels = 0.5 - quantile * error, 0.5 + quantile * error
+    sides = [search.beside(search.quantile(min(max(level, LEAST), 1.0))) for level in levels]
+    low, high = (side.quantile(level) for side, level in zip(sides, levels, strict=True))
+    step = max(float((one.up_to - one.below).max()) for one in (*sides, middle))
+    found = Interval(low, high, (high - low) / (2 * quantile), None, "nominal")
+    return found, holds(step, error)
+
+
+def _beside_slopes(first: _Part, second: _Part, middle: Beside) -> Slopes:
+    """For each value of either, what a little of its weight adds to the share below the middle."""
+    mine, other = np.zeros(first.value.size), np.zeros(second.value.size)
+    for bound, part in zip(middle.value, middle.parts(0.5), strict=True):
+        # Half of what is there, all of what is below.
+        near = middle.near
+        mine += part / 2 * (1 - _share(second, first.value - bound - near, "left"))
+        mine += part / 2 * (1 - _share(second, first.value - bound + near, "right"))
+        other += part / 2 * _share(first, second.value + bound + near, "right")
+        other += part / 2 * _share(first, second.value + bound - near, "left")
+    mine -= first.weight @ mine / first.weight.sum()
+    other -= second.weight @ other / second.weight.sum()
+    return mine / first.weight.sum(), other / second.weight.sum()
+
+
+def _ratios_of_medians(table: _Table, first: _Part, second: _Part) -> tuple[Interval, Interval]:
+    """Intervals of the ratio of medians and of that of mid-medians.
 
     Woodruff's (1952) interval of one median holds whatever steps its sample makes. Of two, the
     shares lie in an ellipse, on the edge of which the ratio has its ends: where both medians are
-    near a step, percentiles of draws pass the steps of either too seldom.
+    near a step, percentiles of draws pass the steps of either too seldom. Where there are no steps,
+    the ratio is that of mid-medians.
     """
+    parts = (first, second)
+    mid, of_mid = _ratio_of_mid_medians(table, first, second)
     centre = [
         float(_middles(part.value, np.cumsum(part.weight)[:, None] / part.weight.sum())[0])
-        for part in (first, second)
+        for part in parts
     ]
-    if centre[1] == 0:
-        return Interval(reason="the denominator is zero")
     # Whether a median may be more is told by those up to it, whether less by those below it.
-    most = _around(table, first, second, centre, ("right", "left"))
-    fewest = _around(table, first, second, centre, ("left", "right"))
-    below = np.concatenate([most[1], fewest[1]])
-    if not ((below > 0).all() or (below < 0).all()):
-        if min(float(most[0].min()), float(fewest[0].min()), float(below.min())) < 0:
-            return Interval(reason="the denominator may be zero")
-        known = fewest[1] != 0
-        low = float((fewest[0][known] / fewest[1][known]).min(initial=centre[0] / centre[1]))
-        return Interval(low, None, None, "the denominator may be zero")
+    up_to = [part.value <= one for part, one in zip(parts, centre, strict=True)]
+    less = [part.value < one for part, one in zip(parts, centre, strict=True)]
+    most, fewest = (
+        [_at(part, 0.5 + far) for part, far in
+         zip(parts, _shares(table, first, second, inside).edge, strict=True)]
+        for inside in ((up_to[0], less[1]), (less[0], up_to[1]))
+    )  # fmt: skip
+    steps = [_step(table, *one) for one in zip(parts, fewest, most, strict=True)]
+    if {holds(*one) for one in zip(steps, mid.errors, strict=True)} == {"nominal"}:
+        return _holding(of_mid, centre), of_mid
+    return _ratio_ends(centre, most, fewest, "at_least"), of_mid
+
+
+def _ratio_of_mid_medians(table: _Table, first: _Part, second: _Part) -> tuple["_Shares", Interval]:
+    """Interval of the ratio, from those of both mid-medians (Donner and Zou 2012).
+
+    On a logarithmic scale the distance of an end is that of the two, squared and summed. The edge
+    of an ellipse would find the roughest spot of either distribution and hold more than stated; it
+    is for where a logarithm is none.
+    """
+    parts = (first, second)
+    centre = [float(mid_quantiles(part.value, part.weight, 0.5)) for part in parts]
+    shares = _shares(table, first, second, [
+        below(np.arange(part.value.size), float(mid_places(part.weight, 0.5))) for part in parts
+    ])  # fmt: skip
+    low, high = (
+        [float(mid_quantiles(part.value, part.weight, 0.5 + sign * shares.quantile * error))
+         for part, error in zip(parts, shares.errors, strict=True)]
+        for sign in (-1, 1)
+    )  # fmt: skip
+    if min(low) <= 0:
+        edge = [mid_quantiles(part.value, part.weight, 0.5 + far)
+                for part, far in zip(parts, shares.edge, strict=True)]  # fmt: skip
+        return shares, _ratio_ends(centre, edge, edge, "nominal")
+    down, up = np.log(centre) - np.log(low), np.log(high) - np.log(centre)
+    far = [
+        math.sqrt(max(0.0, one**2 + other**2 + 2 * shares.together * one * other))
+        for one, other in ((down[0], up[1]), (up[0], down[1]))
+    ]
     plain = centre[0] / centre[1]
-    low = min(plain, float((fewest[0] / fewest[1]).min()))
-    high = max(plain, float((most[0] / most[1]).max()))
-    return Interval(low, high, (high - low) / (2 * _Spread(1.0, math.inf).quantile))
+    ends = plain * math.exp(-far[0]), plain * math.exp(far[1])
+    error = (ends[1] - ends[0]) / (2 * shares.quantile)
+    return shares, Interval(*ends, error, None, "nominal")
 
 
-def _around(
-    table: _Table,
-    first: _Part,
-    second: _Part,
-    medians: Sequence[float],
-    sides: tuple[Side, Side],
-) -> Slopes:
-    """Values of either group on the edge of an ellipse of the shares that may be one half.
+def _holding(interval: Interval, centre: Sequence[float]) -> Interval:
+    """The interval with a ratio in it that is another by less than a step."""
+    if interval.low is None or centre[1] == 0:
+        return interval if centre[1] else Interval(reason="the denominator is zero")
+    plain = centre[0] / centre[1]
+    high = None if interval.high is None else max(interval.high, plain)
+    return replace(interval, low=min(interval.low, plain), high=high)
+
+
+def _ratio_ends(
+    centre: Sequence[float], most: Sequence[Floats], fewest: Sequence[Floats], how: Holds
+) -> Interval:
+    """The least and the largest ratio.
 
     Args:
-        sides: whether an owner's share is of what is below a group's median or up to it.
+        centre: numerator and denominator.
+        most: values of either on the edge where ratios are largest.
+        fewest: likewise, where they are least.
+    """
+    if centre[1] == 0:
+        return Interval(reason="the denominator is zero")
+    under = np.concatenate([most[1], fewest[1]])
+    plain = centre[0] / centre[1]
+    if not ((under > 0).all() or (under < 0).all()):
+        if min(float(most[0].min()), float(fewest[0].min()), float(under.min())) < 0:
+            return Interval(reason="the denominator may be zero")
+        known = fewest[1] != 0
+        low = float((fewest[0][known] / fewest[1][known]).min(initial=plain))
+        return Interval(low, None, None, "the denominator may be zero", how)
+    low = min(plain, float((fewest[0] / fewest[1]).min()))
+    high = max(plain, float((most[0] / most[1]).max()))
+    return Interval(low, high, (high - low) / (2 * _Spread(1.0, math.inf).quantile), None, how)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """How two shares vary that are one half, one of either group.
+
+    Attributes:
+        errors: (2,) standard errors.
+        together: correlation of the first with what the second has less.
+        quantile: of Student's t.
+        edge: (ANGLES,) of either, how far it is from one half on the edge of an ellipse.
+    """
+
+    errors: Floats
+    together: float
+    quantile: float
+    edge: Slopes
+
+
+def _shares(table: _Table, first: _Part, second: _Part, inside: Sequence[Any]) -> _Shares:
+    """Of the shares that lie inside.
+
+    Args:
+        inside: (K,) for either group, how much of each value.
     """
     slopes = []
-    for part, median, side, sign in zip((first, second), medians, sides, (1, -1), strict=True):
-        inside = part.value < median if side == "left" else part.value <= median
+    for part, share, sign in zip((first, second), inside, (1, -1), strict=True):
         size = part.weight.sum()
-        slopes.append(sign * (inside - part.weight @ inside / size) / size)
+        slopes.append(sign * (share - part.weight @ share / size) / size)
     moved = _moved(table, first, second, (slopes[0], slopes[1]))
     without = _given_back(table, first, second, moved)
     pulls = np.stack(_scaled(first, second, without))
-    values, axes = np.linalg.eigh(pulls @ pulls.T)
+    squares = pulls @ pulls.T
+    values, axes = np.linalg.eigh(squares)
     angle = np.linspace(0, 2 * math.pi, ANGLES, endpoint=False)
     edge = np.stack([np.cos(angle), np.sin(angle)]) * np.sqrt(np.maximum(values, 0))[:, None]
-    far = _compared(first, second, moved, without).quantile * (axes @ edge)
-    return _at(first, 0.5 + far[0]), _at(second, 0.5 - far[1])
+    quantile = _compared(first, second, moved, without).quantile
+    far = quantile * (axes @ edge)
+    errors = np.sqrt(np.diag(squares))
+    together = float(squares[0, 1]) / (float(errors.prod()) or 1.0)
+    return _Shares(errors, together, quantile, (far[0], -far[1]))
+
+
+def _step(table: _Table, part: _Part, fewest: Floats, most: Floats) -> float:
+    """Largest share that a value of several owners has between the ends."""
+    low, high = min(fewest.min(), most.min()), max(fewest.max(), most.max())
+    share = part.weight / part.weight.sum()
+    # Values that were taken together weigh less than that.
+    tied = (table.owners[part.rows][:-1] > 1) & (share > 2 / MOST_VALUES)
+    return float(share[tied & (part.value >= low) & (part.value <= high)].max(initial=0.0))
 
 
 def _at(part: _Part, levels: Floats) -> Floats:
@@ -617,7 +771,9 @@ def _intervals(
         name: _interval(found[name], counter.plain[name], counter.spreads[name], SCALES[name])
         for name in counter.plain
     }
-    made["ratio_of_medians"] = counter.medians
+    if made["hodges_lehmann"].low is not None:
+        made["hodges_lehmann"] = replace(made["hodges_lehmann"], interval_is=counter.holds)
+    made |= counter.of_shares
     made |= _too_few(pair, counter)
     return Intervals(
         effects=made,
@@ -686,9 +842,10 @@ def _interval(draws: Floats, plain: float, spread: _Spread, scale: _Scale) -> In
         ]
     low, high = (float(scale.back(end)) for end in ends)
     if not np.isfinite(draws).all():
-        return Interval(low, None, None, "the denominator is zero in some of the draws")
+        why = "the denominator is zero in some of the draws"
+        return Interval(low, None, None, why, "nominal")
     error = spread.more * float(np.std(draws, ddof=1))
-    return Interval(min(low, plain), max(high, plain), error)
+    return Interval(min(low, plain), max(high, plain), error, None, "nominal")
 
 
 def _p_value(counter: _Counter, deltas: Floats) -> float | None:
@@ -797,10 +954,12 @@ def _table(units: list[_Units]) -> tuple[_Table, list[list[_Part]]]:
             rows = part.rows.stop
         parts.append(mine)
     _add_means(by_owner, units, rows)
+    every = by_owner.table((rows + strata, owners))
     table = _Table(
-        by_owner.table((rows + strata, owners)),
+        every,
         by_stratum.table((rows, strata)),
         np.concatenate([np.empty(0), *spreads]),
+        np.bincount(every.indices, minlength=rows + strata),
     )
     return table, parts
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from assets.study.statistics.mid_distribution import mid_quantiles
 from assets.study.statistics.values import (
     Floats,
     Frequencies,
@@ -41,6 +42,8 @@ class Description:
             statistics (Hyndman and Fan 1996, type 7); with weights the averaged inverse of the
             distribution function (type 2), as design-based quantiles are. Of equal weights both
             are the same for the median only.
+        mid_median: middle of the mid-distribution (`mid_distribution`): that of whole numbers is
+            none, so that it tells apart what the median does not.
         standard_deviation: root of the squared deviations over `size` - 1; None up to size 1.
         trimmed_mean: without the lowest and highest 5 % of the weights; a value on the border
             counts in part.
@@ -56,6 +59,7 @@ class Description:
     total: float | None = None
     mean: float | None = None
     median: float | None = None
+    mid_median: float | None = None
     minimum: float | None = None
     maximum: float | None = None
     zero_share: float | None = None
@@ -98,6 +102,7 @@ def describe(values: ArrayLike, weight: ArrayLike | None = None) -> Description:
         total=float(total),
         mean=mean,
         median=_median(known, heavy, counted),
+        mid_median=float(mid_quantiles(counted.value, held, 0.5)),
         minimum=float(value[0]),
         maximum=float(value[-1]),
         zero_share=float(held[value == 0].sum()) / size,

@@ -25,6 +25,13 @@ from assets.study.estimators import Estimate, Sample
 from assets.study.statistics.bootstrap import LEAST_CLUSTERS
 from assets.study.statistics.concentration import unseen_tail
 from assets.study.statistics.descriptives import quantile
+from assets.study.statistics.mid_distribution import (
+    Holds,
+    below,
+    holds,
+    mid_places,
+    mid_quantiles,
+)
 from assets.study.statistics.two_sample import owner_numbers
 from assets.study.statistics.values import Floats, Ints, frequencies, numbers, weights
 
@@ -53,11 +60,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Ends:
-    """Of an interval of 95 %; None with the reason where none can be made."""
+    """Of an interval of 95 %; None with the reason where none can be made.
+
+    Attributes:
+        interval_is: `nominal`, or `at_least`: it holds more than 95 %, as the figure moves in
+            steps; None: there is none.
+    """
 
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+    interval_is: Holds | None = None
 
 
 def spread(pull: Floats, held: Floats, owner: Ints | None, sample: Sample | None) -> Spread:
@@ -157,8 +170,8 @@ def mean_interval(
         found = replace(found, error=error)
     if mean > 0 and float(known.min()) >= 0:
         factor = math.exp(found.half / mean)
-        return Ends(mean / factor, mean * factor)
-    return Ends(mean - found.half, mean + found.half)
+        return Ends(mean / factor, mean * factor, None, "nominal")
+    return Ends(mean - found.half, mean + found.half, None, "nominal")
 
 
 def median_interval(
@@ -170,7 +183,8 @@ def median_interval(
 ) -> Ends:
     """Interval of 95 % of the median: where the share up to a value may be one half.
 
-    Woodruff's (1952). With many equal values it covers more often than stated. Arguments as for
+    Woodruff's (1952). With many equal values it covers more often than stated, and says so;
+    without, it is that of the mid-median, whose ends lie between values. Arguments as for
     `mean_interval`.
     """
     known, held, owner = _arrays(values, weight, cluster)
@@ -189,7 +203,44 @@ def median_interval(
         quantile(counted, min(max(level, 0.0), 1.0))
         for level in (0.5 - sides[0].half, 0.5 + sides[1].half)
     )
-    return Ends(min(low, median), max(high, median))
+    near = (known >= low) & (known <= high)
+    step = _largest_tie(known[near], held[near], None if owner is None else owner[near])
+    if holds(step / counted.size, max(one.error for one in sides)) == "nominal":
+        return mid_median_interval(values, weight=weight, cluster=cluster)
+    return Ends(min(low, median), max(high, median), None, "at_least")
+
+
+def mid_median_interval(
+    values: ArrayLike,
+    *,
+    weight: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
+    sample: Sample | None = None,
+) -> Ends:
+    """Interval of 95 % of the mid-median: where the mid-distribution may be one half.
+
+    Arguments as for `mean_interval`.
+    """
+    known, held, owner = _arrays(values, weight, cluster)
+    if sample is not None:
+        return _of_design(estimators.mid_median(sample, known))
+    value, at = np.unique(known, return_inverse=True)
+    mass = np.bincount(at, held)
+    found = spread(below(at, float(mid_places(mass, 0.5))) - 0.5, held, owner, None)
+    if found.clusters < LEAST_CLUSTERS and found.error > 0:
+        return Ends(reason=f"none, as there are fewer than {LEAST_CLUSTERS} owners")
+    low, high = mid_quantiles(value, mass, [0.5 - found.half, 0.5 + found.half])
+    return Ends(float(low), float(high), None, "nominal")
+
+
+def _largest_tie(known: Floats, held: Floats, owner: Ints | None) -> float:
+    """Largest weight of a value that several owners have; 0: none is shared."""
+    value, at = np.unique(known, return_inverse=True)
+    who = np.arange(at.size) if owner is None else owner
+    # One number for a value and an owner, so that what an owner has of a value counts once.
+    owners = int(who.max(initial=0)) + 1
+    is_shared = np.bincount(np.unique(at * owners + who) // owners, minlength=value.size) > 1
+    return float(np.bincount(at, held, minlength=value.size)[is_shared].max(initial=0.0))
 
 
 def _arrays(
@@ -203,7 +254,7 @@ def _arrays(
 def _of_design(estimate: Estimate) -> Ends:
     if estimate.count < LEAST_CLUSTERS and estimate.standard_error > 0:
         return Ends(reason=f"none, as fewer than {LEAST_CLUSTERS} were drawn")
-    return Ends(estimate.low, estimate.high)
+    return Ends(estimate.low, estimate.high, None, estimate.interval_is)
 
 
 def _degrees(squares: Floats) -> float:

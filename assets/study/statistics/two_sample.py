@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from assets.study.statistics.descriptives import quantile
+from assets.study.statistics.mid_distribution import mid_quantiles
 from assets.study.statistics.values import (
     Floats,
     Frequencies,
@@ -33,7 +34,11 @@ EFFECTS = (
     "hodges_lehmann",
     "ratio_of_means",
     "ratio_of_medians",
+    "mid_hodges_lehmann",
+    "ratio_of_mid_medians",
 )
+# Of these, those that move in steps where values do.
+IN_STEPS = ("hodges_lehmann", "ratio_of_medians")
 # A probability below this cannot be written as a normal double; it is never reported as zero.
 SMALLEST_P_VALUE = sys.float_info.min
 # Up to this size of the smaller sample the normal approximation is not trusted (as in scipy).
@@ -44,6 +49,8 @@ FEW = 20_000
 PILOT = 20_000
 # Weights that are no whole numbers are not summed without rounding.
 TOLERANCE = 1e-12
+# Of the largest value: what differences of doubles are rounded by, twice.
+ROUNDED = 4 * sys.float_info.epsilon
 # Smaller sample up to the one and both together up to the other: asymptotics are doubtful.
 FEW_IN_ONE, FEW_IN_BOTH = 50, 1000
 # Numbers held at a time by the permutation test.
@@ -90,6 +97,8 @@ class Effects:
             the unit of the values.
         ratio_of_means: None where the second's mean is zero.
         ratio_of_medians: None where the second's median is zero.
+        mid_hodges_lehmann: middle of the mid-distribution of all differences.
+        ratio_of_mid_medians: None where the second's is zero, as where all its values are.
     """
 
     status: Status
@@ -98,6 +107,8 @@ class Effects:
     hodges_lehmann: float | None = None
     ratio_of_means: float | None = None
     ratio_of_medians: float | None = None
+    mid_hodges_lehmann: float | None = None
+    ratio_of_mid_medians: float | None = None
 
 
 def mann_whitney(x: ArrayLike, y: ArrayLike) -> MannWhitney:
@@ -163,13 +174,18 @@ def effects(
     if not first.count or not second.count:
         return Effects(status="not_measurable")
     delta = dominance(first, second)
+    search = Differences(first, second)
+    middle = search.quantile(0.5)
+    mid = [float(mid_quantiles(one.value, one.weight, 0.5)) for one in (first, second)]
     return Effects(
         status="measured",
         cliffs_delta=delta,
         vargha_delaney_a=(1 + delta) / 2,
-        hodges_lehmann=hodges_lehmann(first, second),
+        hodges_lehmann=search.averaged(middle),
         ratio_of_means=_ratio(_mean(first), _mean(second)),
         ratio_of_medians=_ratio(quantile(first, 0.5), quantile(second, 0.5)),
+        mid_hodges_lehmann=search.beside(middle).quantile(0.5),
+        ratio_of_mid_medians=_ratio(mid[0], mid[1]),
     )
 
 
@@ -193,12 +209,39 @@ def hodges_lehmann(first: Frequencies, second: Frequencies) -> float:
         second: likewise.
     """
     search = Differences(first, second)
-    middle = search.quantile(0.5)
-    reached = search.weight_up_to(middle)
-    slack = 0.0 if search.is_whole else TOLERANCE * search.total
-    if abs(reached - search.total / 2) > slack:
-        return float(middle)
-    return (middle + search.above(middle)) / 2
+    return search.averaged(search.quantile(0.5))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A difference with the next to either side, and what lies up to them.
+
+    Attributes:
+        value: (k,) up to three, ascending.
+        below: (k,) share of the pairs whose difference is less.
+        up_to: (k,) or not more.
+        near: differences that are nearer than this are the same but for rounding.
+    """
+
+    value: Floats
+    below: Floats
+    up_to: Floats
+    near: float
+
+    @property
+    def mid_shares(self) -> Floats:
+        """(k,) of the mid-distribution."""
+        return (self.below + self.up_to) / 2
+
+    def quantile(self, level: float) -> float:
+        """Where the mid-distribution reaches a level that is reached beside the difference."""
+        return float(np.interp(level, self.mid_shares, self.value))
+
+    def parts(self, level: float) -> Floats:
+        """(k,) how near to each difference that is: two parts of one, or one of a difference."""
+        place = float(np.interp(level, self.mid_shares, np.arange(self.value.size)))
+        found: Floats = np.maximum(0.0, 1 - np.abs(np.arange(self.value.size) - place))
+        return found
 
 
 class Differences:
@@ -235,6 +278,40 @@ class Differences:
         has = at < self._z.size
         found: int | float = (self._x[has] + self._z[at[has]]).min().item()
         return found
+
+    def averaged(self, middle: int | float) -> float:
+        """The median, of which `middle` is the smallest difference up to which one half lies."""
+        reached = self.weight_up_to(middle)
+        slack = 0.0 if self.is_whole else TOLERANCE * self.total
+        if abs(reached - self.total / 2) > slack:
+            return float(middle)
+        return (middle + self.above(middle)) / 2
+
+    def beside(self, difference: int | float) -> Beside:
+        """A difference that is there, with its neighbours."""
+        # Differences of fractions that are equal on paper are not so as doubles.
+        near = 0.0
+        if self._x.dtype.kind == "f":
+            near = ROUNDED * max(float(np.abs(part[[0, -1]]).max()) for part in (self._x, self._z))
+        found, steps = [], []
+        first, last = (
+            self._count(difference - near, "left"),
+            self._count(difference + near, "right"),
+        )
+        if first.any():
+            before = first > 0
+            value = (self._x[before] + self._z[first[before] - 1]).max().item()
+            found.append(value)
+            steps.append((self._held(self._count(value - near, "left")), self._held(first)))
+        found.append(difference)
+        steps.append((self._held(first), self._held(last)))
+        if (last < self._z.size).any():
+            after = last < self._z.size
+            value = (self._x[after] + self._z[last[after]]).min().item()
+            found.append(value)
+            steps.append((self._held(last), self._held(self._count(value + near, "right"))))
+        shares = np.array(steps) / self.total
+        return Beside(np.array(found, dtype=np.float64), shares[:, 0], shares[:, 1], near)
 
     def quantile(self, level: float) -> int | float:
         """The smallest difference up to which at least a share of the weight lies.
