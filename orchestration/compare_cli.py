@@ -18,7 +18,8 @@ from orchestration.terminal import working
 
 WIDTH = 100
 SMALLEST = "at most 2.2e-308"
-DESCRIBED = ("count", "size", "total", "mean", "median", "maximum", "zero_share",
+AT_LEAST = "at least 95 %, as values tie"
+DESCRIBED = ("count", "size", "total", "mean", "median", "mid_median", "maximum", "zero_share",
              "standard_deviation", "trimmed_mean", "log_mean")  # fmt: skip
 EFFECT_NAMES = {
     "cliffs_delta": "Cliff's delta",
@@ -26,6 +27,8 @@ EFFECT_NAMES = {
     "hodges_lehmann": "Hodges-Lehmann shift",
     "ratio_of_means": "ratio of means",
     "ratio_of_medians": "ratio of medians",
+    "mid_hodges_lehmann": "shift of the mid-distribution",
+    "ratio_of_mid_medians": "ratio of mid-medians",
 }
 
 out = Console(highlight=False, soft_wrap=True)
@@ -81,12 +84,13 @@ def _print_groups(row: dict[str, Any]) -> None:
 
 def _print_effects(row: dict[str, Any]) -> None:
     title = escape(f"{row['first_group']} against {row['second_group']}")
-    table = Table(title, "value", "low", "high", box=None)
-    for column in table.columns[1:]:
+    table = Table(title, "value", "low", "high", "", box=None)
+    for column in table.columns[1:4]:
         column.justify = "right"
     for name, words in EFFECT_NAMES.items():
         ends = (row[name], row[f"{name}_low"], row[f"{name}_high"])
-        table.add_row(words, *map(_figure, ends))
+        held = AT_LEAST if row[f"{name}_interval_is"] == "at_least" else ""
+        table.add_row(words, *map(_figure, ends), held)
     Console(highlight=False, width=WIDTH).print(table)
 
 

@@ -110,7 +110,7 @@ def estimate(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Estimate the frame's mean, median, total and share of zeros, with intervals of 95 %."""
+    """Estimate the frame's mean, medians, total and share of zeros, with intervals of 95 %."""
     from assets.study.files import estimate_file
 
     with working("estimating"):
@@ -120,7 +120,8 @@ def estimate(
         return
     _print_rows(
         [{name: row[name] for name in ("value", "statistic", "unweighted_value", "weighted_value",
-                                       "standard_error", "low", "high", "method", "sample_count")}
+                                       "standard_error", "low", "high", "interval_is", "method",
+                                       "sample_count")}
          for row in rows]
     )  # fmt: skip
     for reason in dict.fromkeys(row["reason"] for row in rows if row["reason"]):

@@ -76,6 +76,11 @@ def test_json_has_every_figure_in_full(table: pa.Table, file: Path) -> None:
         if name != "ratio_of_means":
             assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]
     assert "1,000 owners" in found["ratio_of_means_interval_reason"]
+    held = {name: found[f"{name}_interval_is"] for name in EFFECTS}
+    assert held == dict.fromkeys(EFFECTS, "nominal") | {
+        "ratio_of_means": None, "hodges_lehmann": "at_least", "ratio_of_medians": "at_least"
+    }  # fmt: skip
+    assert found["first"]["mid_median"] == describe(x).mid_median
     assert found["draws"] == 320
     assert found["seconds"] > 0
     for side, values in (("first", x), ("second", y)):
@@ -167,6 +172,7 @@ def test_what_is_printed_fits_and_says_what_was_left_out(file: Path) -> None:
     assert max(len(line) for line in printed.splitlines()) <= 140
     assert "git'hub against hub [x]" in printed
     for words in ("Cliff's delta", "Hodges-Lehmann shift", "ratio of medians", "trimmed mean",
+                  "ratio of mid-medians", "at least 95 %, as values tie", "mid median",
                   "Mann-Whitney U", "bootstrap by owner", "160 draws", "left out"):  # fmt: skip
         assert words in printed, words
     tables = printed.split("Mann-Whitney U")[0]

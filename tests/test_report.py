@@ -388,6 +388,14 @@ def test_effects_stand_in_the_comparison_with_their_intervals(full: Path) -> Non
     for name, tell in told.items():
         low, high = (tell(row[f"{name}_{end}"]) for end in ("low", "high"))
         assert f"{tell(row[name])} {low} to {high}" in text
+    # Where values tie the interval says that it holds more.
+    low, high = (wording.number(row[f"hodges_lehmann_{end}"]) for end in ("low", "high"))
+    assert f"{low} to {high} (at least 95 %)" in text
+    low, high = (wording.number(row[f"mid_hodges_lehmann_{end}"]) for end in ("low", "high"))
+    assert (
+        f"Shift without steps {wording.number(row['mid_hodges_lehmann'])} {low} to {high}" in text
+    )
+    assert f"{low} to {high} (at least 95 %)" not in text
     mean = wording.number(row["ratio_of_means"])
     assert f"GitHub’s mean is {mean} times the Hub’s." in text
     more = wording.number(row["hodges_lehmann"])

@@ -17,6 +17,8 @@ EFFECTS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
     ("Hodges–Lehmann shift", "hodges_lehmann", words.number),
     ("Ratio of means", "ratio_of_means", words.number),
     ("Ratio of medians", "ratio_of_medians", words.number),
+    ("Shift without steps", "mid_hodges_lehmann", words.number),
+    ("Ratio of mid-medians", "ratio_of_mid_medians", words.number),
 )
 
 
@@ -50,7 +52,10 @@ def _card(row: Row) -> Row:
 def between(row: Row, name: str, told: Callable[[float | None], str]) -> str | None:
     """The interval of a figure in words; None: it has none."""
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return None if low is None or high is None else f"{told(low)} to {told(high)}"
+    if low is None or high is None:
+        return None
+    more = " (at least 95 %)" if row.get(f"{name}_interval_is") == "at_least" else ""
+    return f"{told(low)} to {told(high)}{more}"
 
 
 def _sizes(row: Row) -> list[str]:
