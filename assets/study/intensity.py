@@ -13,22 +13,26 @@ from numpy.typing import NDArray
 
 from assets.study import estimators
 from assets.study.draw import OUT
-from assets.study.estimators import Estimate, Floats, Sample, responding, sample_of
+from assets.study.drawn import designed, joined, left_out, limits, strata_of, units_of
+from assets.study.estimators import Estimate, Floats, Sample, responding
 from assets.study.features import FEATURES, PLATFORM_NAMES, Basis, compared_bases
 from assets.study.resampling import bootstrap_mean
-from assets.study.sample import MEMBER, STRATUM, tails_of
+from assets.study.sample import tails_of
 from assets.study.statistics.descriptives import describe
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
-from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
     from orchestration.settings import StudySettings
 
 Row = dict[str, Any]
 STATISTICS = ("mean", "median", "mid_median", "total", "zero_share")
+COLUMNS = {
+    f"{feature}_{basis}": f"activity.{column}::DOUBLE"
+    for feature, columns in FEATURES.items()
+    for basis, column in columns.items()
+}
 
 ESTIMATE = StudyTable(
     "marts.mart_intensity_estimate",
@@ -87,8 +91,8 @@ def estimate_intensity(warehouse_path: Path, study: "StudySettings") -> list[Row
         bases = {platform: compared_bases(connection, platform) for platform in PLATFORM_NAMES}
         for design in study.sample.designs:
             for platform in PLATFORM_NAMES:
-                strata = _strata(connection, study.name, design, platform)
-                drawn = _units(connection, study.name, design, platform)
+                strata = strata_of(connection, study.name, design, platform)
+                drawn = units_of(connection, study.name, design, platform, COLUMNS)
                 which = {"study": study.name, "design": design, "platform": platform}
                 tails = tails_of(connection, study, design, platform)
                 rows += _platform_rows(which, bases[platform], strata, drawn, tails)
@@ -105,7 +109,6 @@ def _platform_rows(
 ) -> list[Row]:
     """Rows of one sample; `tails` says why large values of a feature may be left to chance."""
     frame_count = int(sum(strata["frame_count"].to_pylist()))
-    left_out = sum(row["frame_count"] for row in strata.to_pylist() if not row["drawn_count"])
     rows = []
     for feature in FEATURES:
         basis = bases[feature]
@@ -116,7 +119,7 @@ def _platform_rows(
             rows += _unmeasured(row, reason, drawn)
             continue
         found = _feature_rows(row, strata, drawn, tails[feature, basis])
-        rows += [{**one, "reason": _told(one["reason"], left_out)} for one in found]
+        rows += [{**one, "reason": joined(one["reason"], left_out(strata))} for one in found]
     return rows
 
 
@@ -124,13 +127,7 @@ def _feature_rows(row: Row, strata: "pa.Table", drawn: "pa.Table", unheld: str |
     feature, basis = row["feature"], row["basis"]
     values = drawn[f"{feature}_{basis}"].to_numpy(zero_copy_only=False).astype(np.float64)
     is_plain = drawn["is_plain"].to_numpy(zero_copy_only=False).astype(bool)
-    return feature_rows(row, _sample(strata, drawn), values, is_plain, unheld)
-
-
-def _told(reason: str | None, left_out: int) -> str | None:
-    """What limits the reading, with the strata that no one stands for."""
-    text = f"{left_out} repositories lie in strata of which nothing is drawn and are left out"
-    return _both(reason, text if left_out else None)
+    return feature_rows(row, designed(strata, drawn), values, is_plain, unheld)
 
 
 def feature_rows(
@@ -160,14 +157,14 @@ def feature_rows(
         return [{**row, **counts, "statistic": one, "status": "not_measurable", "reason": reason}
                 for one in STATISTICS]  # fmt: skip
     lacking = max(0.0, 1 - covered / whole)
-    limits = _limits(sample.count - told.count, lacking)
+    limited = limits(sample, told)
     tail = None if told.is_census else unheld
     plain = told.is_in if is_plain is None else told.is_in & is_plain[known | ~sample.is_in]
     unweighted = _unweighted(values[plain])
     rows = []
     for statistic in STATISTICS:
         if statistic == "total" and lacking > 1e-9:
-            why = f"{limits}: a total of all is not known"
+            why = f"{limited}: a total of all is not known"
             rows.append({**row, **counts, "statistic": statistic, "status": "not_measurable",
                          "reason": why})  # fmt: skip
             continue
@@ -180,7 +177,7 @@ def feature_rows(
             "low": None if is_open else found.low, "high": None if is_open else found.high,
             "interval_is": None if is_open else found.interval_is,
             "method": None if is_open else found.method, "status": "measured",
-            "reason": _both(limits, f"no interval, as {tail}" if is_open else None),
+            "reason": joined(limited, f"no interval, as {tail}" if is_open else None),
         })  # fmt: skip
     return rows
 
@@ -191,10 +188,6 @@ def _unweighted(values: Floats) -> dict[str, float | None]:
     return {"mean": float(values.mean()), "median": float(np.median(values)),
             "mid_median": describe(values).mid_median,
             "total": float(values.sum()), "zero_share": float((values == 0).mean())}  # fmt: skip
-
-
-def _both(first: str | None, second: str | None) -> str | None:
-    return "; ".join(text for text in (first, second) if text) or None
 
 
 def _estimated(statistic: str, sample: Sample, values: Floats, by_bootstrap: bool) -> Estimate:
@@ -211,74 +204,9 @@ def _estimated(statistic: str, sample: Sample, values: Floats, by_bootstrap: boo
     return estimators.mean(sample, values, "log")
 
 
-def _limits(unknown: int, lacking: float) -> str | None:
-    if not unknown:
-        return None
-    text = f"{unknown} repositories of the sample have no known value and are taken to be like " \
-        "the others of their stratum"  # fmt: skip
-    if lacking > 1e-9:
-        return f"{text}; strata with {lacking:.1%} of the repositories have none that is known"
-    return text
-
-
 def _unmeasured(row: Row, reason: str, drawn: "pa.Table") -> list[Row]:
     inside = drawn.num_rows - drawn["outcome"].to_pylist().count(OUT)
     weight = float(sum(one for one in drawn["weight"].to_pylist() if one is not None))
     told = {"sample_count": 0, "unknown_count": inside, "estimated_count": weight}
     return [{**row, **told, "statistic": statistic, "status": "not_measurable", "reason": reason}
             for statistic in STATISTICS]  # fmt: skip
-
-
-def _sample(strata: "pa.Table", drawn: "pa.Table") -> Sample:
-    """The sample as its tables have it."""
-    covered = [row for row in strata.to_pylist() if row["drawn_count"]]
-    index = {row["stratum"]: at for at, row in enumerate(covered)}
-    frame = [row["frame_count"] for row in covered]
-    quota = [row["sampling_rate"] is None and row["drawn_count"] < row["frame_count"]
-             for row in covered]  # fmt: skip
-    return sample_of(
-        [index[stratum] for stratum in drawn["stratum"].to_pylist()],
-        frame,
-        is_in=[outcome != OUT for outcome in drawn["outcome"].to_pylist()],
-        is_quota=quota,
-        lonely="collapse",
-    )
-
-
-def _strata(
-    connection: "duckdb.DuckDBPyConnection", study: str, design: str, platform: str
-) -> "pa.Table":
-    return _selected(
-        connection,
-        f"SELECT stratum, frame_count, drawn_count, sampling_rate FROM {STRATUM.name}"
-        f" {_where(study, design, platform)} ORDER BY stratum_number",
-    )
-
-
-def _units(
-    connection: "duckdb.DuckDBPyConnection", study: str, design: str, platform: str
-) -> "pa.Table":
-    columns = ", ".join(
-        f"activity.{column}::DOUBLE AS {feature}_{basis}"
-        for feature, columns in FEATURES.items()
-        for basis, column in columns.items()
-    )
-    return _selected(
-        connection,
-        f"SELECT stratum, outcome, weight, is_plain, {columns} FROM {MEMBER.name} AS member"
-        " LEFT JOIN marts.mart_repository_activity AS activity USING (repository_key)"
-        f" {_where(study, design, platform, 'member.')} ORDER BY stratum, place",
-    )
-
-
-def _where(study: str, design: str, platform: str, table: str = "") -> str:
-    """The names are validated settings: letters, digits and underscores."""
-    for text in (study, design, platform):
-        if not text.isidentifier():
-            raise PermanentFailure("The name of a study has letters, digits and underscores only.")
-    return (f"WHERE {table}study = '{study}' AND {table}design = '{design}'"
-            f" AND {table}platform = '{platform}'")  # fmt: skip
-
-
-def _selected(connection: "duckdb.DuckDBPyConnection", sql: str) -> "pa.Table":
-    return connection.sql(sql).to_arrow_table()
