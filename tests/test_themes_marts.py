@@ -16,7 +16,7 @@ from assets.study.tables import StudyTable, make_table, open_warehouse, replace_
 from assets.study.themes import corpus, marts, tables
 from assets.study.themes.codebook import THEMES
 from assets.study.themes.fieldwork import draw_from_warehouse
-from assets.study.themes.frame import coded_messages, frame_messages
+from assets.study.themes.frame import coded_messages, frame_messages, repository_commits
 from assets.study.themes.labels import Label, append_label
 from checks import figures
 from checks import themes as checks
@@ -154,6 +154,7 @@ def made_of(path: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     with open_warehouse(path, read_only=True) as connection:
         frame_messages(connection, STUDY)
         coded_messages(connection, STUDY.themes.abstain_below)
+        repository_commits(connection, STUDY)
         rows = {
             tables.PREVALENCE.name: marts.prevalence_rows(connection, STUDY, DAY, samples),
             tables.AGREEMENT.name: marts.agreement_mart(connection, STUDY, DAY, samples),

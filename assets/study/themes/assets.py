@@ -120,6 +120,7 @@ def _figures() -> dg.AssetsDefinition:
                 day = window_of(connection).day
                 frame.frame_messages(connection, study)
                 frame.coded_messages(connection, study.themes.abstain_below)
+                frame.repository_commits(connection, study)
                 rows = {
                     keys.THEME_PREVALENCE: marts.prevalence_rows(connection, study, day, samples),
                     keys.THEME_AGREEMENT: marts.agreement_mart(connection, study, day, samples),

@@ -1,7 +1,8 @@
 """The coded messages that figures are of: whose posts, which slices, how often each theme.
 
-Belongs here: bringing corpus, codings, accounts and cuts together in SQL. Does not belong here:
-corrections and agreement (`marts`), cleaning and folding (`corpus`), coding (`coded`).
+Belongs here: bringing corpus, codings, commits, accounts and cuts together in SQL. Does not belong
+here: corrections and agreement (`marts`), what samples say of the frame (`estimates`), cleaning and
+folding (`corpus`), coding (`coded`).
 
 A post that is nearly the same as an earlier one was coded once: it has the coding of the earlier
 one and counts as a post of its own, as in the published study. `distinct_share` counts it once.
@@ -127,9 +128,9 @@ def coded_messages(connection: "duckdb.DuckDBPyConnection", abstain_below: float
     )
 
 
-_SLICED = """
-    SELECT platform, coder, coder_version, codebook_version, coded_key, theme, applying,
-        is_abstained, unnest([
+SLICED = """
+    SELECT platform, repository_key, coder, coder_version, codebook_version, coded_key, theme,
+        applying, is_abstained, unnest([
             {'slice': 'all', 'value': 'all'},
             {'slice': 'month', 'value': month},
             {'slice': 'language', 'value': language},
@@ -140,16 +141,67 @@ _SLICED = """
 _NAMES = "platform, coder, coder_version, codebook_version, slice, value"
 
 
+def repository_commits(connection: "duckdb.DuckDBPyConnection", study: "StudySettings") -> None:
+    """Make the temporary table `repository_commit`: commits with messages, counted.
+
+    One row a repository, month, kind, condition, and whether the platform itself made them.
+    """
+    cut = study.networks.reference
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE repository_commit AS
+        WITH top AS (
+            SELECT repository_key FROM study.top_cut
+            WHERE study = $study AND rank_name = $rank AND place <= $most
+        ),
+        worded AS (
+            SELECT
+                commits.platform,
+                coalesce('github:repository:' || commits.repository_id, names.repository_key,
+                    'huggingface:model:name:' || commits.repository_name) AS repository_key,
+                strftime(commits.committed_at, '%Y-%m') AS month,
+                commits.message_kind AS kind,
+                commits.message_condition AS condition,
+                commits.is_by_platform,
+                count(*) AS commit_count
+            FROM intermediate.int_commits__worded AS commits
+            LEFT JOIN intermediate.int_huggingface_names__identified AS names
+                ON commits.platform = 'huggingface'
+                AND commits.repository_type = names.repository_type
+                AND commits.repository_name = names.repository_name
+            -- Of the repositories that the study is of.
+            WHERE commits.repository_type IN ('repository', 'model')
+            GROUP BY ALL
+        )
+        SELECT worded.*,
+            CASE WHEN top.repository_key IS NULL THEN 'other' ELSE 'top_cut' END AS repository_class
+        FROM worded LEFT JOIN top USING (repository_key)
+        """,
+        {"study": study.name, "rank": cut.rank, "most": cut.top_count},
+    )
+
+
+# What the platform itself did says nothing of its people.
+SLICED_COMMITS = """
+    SELECT platform, repository_key, kind, condition, commit_count, unnest([
+        {'slice': 'all', 'value': 'all'},
+        {'slice': 'month', 'value': month},
+        {'slice': 'repository_class', 'value': repository_class}
+    ], recursive := true)
+    FROM repository_commit WHERE NOT is_by_platform
+"""
+
+
 def sliced(connection: "duckdb.DuckDBPyConnection") -> list[Slice]:
     """All slices of `coded_message`, counted; ordered by name."""
     counted = f"""
         SELECT {_NAMES}, theme, count(*) AS count, count(DISTINCT coded_key) AS distinct_count,
             count(*) FILTER (WHERE is_abstained) AS abstained
-        FROM ({_SLICED}) GROUP BY ALL ORDER BY ALL
+        FROM ({SLICED}) GROUP BY ALL ORDER BY ALL
     """
     applied = f"""
         SELECT {_NAMES}, theme, count(*) AS count FROM (
-            SELECT {_NAMES}, unnest(applying) AS theme FROM ({_SLICED})
+            SELECT {_NAMES}, unnest(applying) AS theme FROM ({SLICED})
         ) GROUP BY ALL
     """
     applies: dict[tuple[Any, ...], dict[str, int]] = {}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from assets.study.estimators import domain, responding
 from assets.study.themes.agreement import wilson
 from assets.study.themes.codebook import THEMES
-from assets.study.themes.frame import Slice, codings_of, sliced
+from assets.study.themes.frame import SLICED_COMMITS, Slice, codings_of, sliced
 from assets.study.themes.labels import Label, labels_of
 from assets.study.themes.prevalence import prevalences
 from assets.study.themes.tables import AGREEMENT
@@ -306,53 +306,23 @@ def _between_machines(connection: "duckdb.DuckDBPyConnection") -> Iterator[Row]:
 def message_rows(
     connection: "duckdb.DuckDBPyConnection", study: "StudySettings", day: date
 ) -> list[Row]:
-    """Rows of `mart_message_quality`: what commits of both platforms say, by the published rule."""
-    cut = study.networks.reference
-    found = connection.execute(
-        _MESSAGE_COUNTS,
-        {"study": study.name, "day": day, "rank": cut.rank, "most": cut.top_count},
-    )
+    """Rows of `mart_message_quality`: what commits of both platforms say, by the published rule.
+
+    Args:
+        connection: has `repository_commit` (see `frame.repository_commits`).
+    """
+    found = connection.execute(_MESSAGE_COUNTS, {"study": study.name, "day": day})
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-_MESSAGE_COUNTS = """
-    WITH top AS (
-        SELECT repository_key FROM study.top_cut
-        WHERE study = $study AND rank_name = $rank AND place <= $most
-    ),
-    worded AS (
-        SELECT
-            commits.platform,
-            coalesce('github:repository:' || commits.repository_id, names.repository_key,
-                'huggingface:model:name:' || commits.repository_name) AS repository_key,
-            commits.committed_at,
-            commits.message_kind AS kind,
-            commits.message_condition AS condition
-        FROM intermediate.int_commits__worded AS commits
-        LEFT JOIN intermediate.int_huggingface_names__identified AS names
-            ON commits.platform = 'huggingface'
-            AND commits.repository_type = names.repository_type
-            AND commits.repository_name = names.repository_name
-        -- Of the repositories that the study is of, and not what the platform itself did.
-        WHERE commits.repository_type IN ('repository', 'model') AND NOT commits.is_by_platform
-    ),
-    told AS (
-        SELECT worded.platform, worded.repository_key, worded.kind, worded.condition,
-            unnest([
-                {'slice': 'all', 'slice_value': 'all'},
-                {'slice': 'month', 'slice_value': strftime(worded.committed_at, '%Y-%m')},
-                {'slice': 'repository_class', 'slice_value':
-                    CASE WHEN top.repository_key IS NULL THEN 'other' ELSE 'top_cut' END}
-            ], recursive := true)
-        FROM worded
-        LEFT JOIN top USING (repository_key)
-    )
-    SELECT $study AS study, CAST($day AS DATE) AS day, platform, slice, slice_value, kind,
-        condition, count(*) AS commit_count,
-        count(*) / sum(count(*)) OVER (PARTITION BY platform, slice, slice_value) AS share,
+_MESSAGE_COUNTS = f"""
+    SELECT $study AS study, CAST($day AS DATE) AS day, platform, slice, value AS slice_value, kind,
+        condition, sum(commit_count)::BIGINT AS commit_count,
+        sum(commit_count) / sum(sum(commit_count)) OVER (PARTITION BY platform, slice, value)
+            AS share,
         count(DISTINCT repository_key) AS repository_count
-    FROM told WHERE slice_value IS NOT NULL
-    GROUP BY platform, slice, slice_value, kind, condition
-    ORDER BY platform, slice, slice_value, kind, condition
+    FROM ({SLICED_COMMITS}) WHERE value IS NOT NULL
+    GROUP BY platform, slice, value, kind, condition
+    ORDER BY platform, slice, value, kind, condition
 """
