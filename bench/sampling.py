@@ -35,6 +35,9 @@ REPLICATES = 199
 # Of the coverage: units drawn, and at least of each stratum.
 SIZE, LEAST = 4_000, 30
 UNKNOWN = "commits a month of life"
+# Shares of all discussions, from one repository to the next as different as a Beta of this size.
+THEMES = {"share of a theme (0.3)": 0.3, "share of a theme (0.05)": 0.05}
+ALIKE = 2.0
 # Columns of the generated frame whose large values are taken whole.
 LARGE = ("stars", "pushes")
 ALLOCATIONS = ("paper", "proportional", "neyman", "matched")
@@ -290,8 +293,9 @@ def coverage(draws: int) -> Iterator[Row]:
     when drawn; `tails`, as many with the published maxima, whose stars tell nothing of the rest.
     `auto` is the default, `none` takes nothing whole. Commits a month of life are no column of the
     frame: of them nothing can be taken whole. `is_told` says whether the study tells the interval:
-    of means and totals not where large values are left to chance; `at_least` is the share of the
-    intervals that say that they hold more than 95 %, as values move in steps.
+    of means and totals not where large values are left to chance, of shares of discussions
+    never; `at_least` is the share of the intervals that say that they hold more than 95 %, as
+    values move in steps.
     """
     for name, population in (("twin", world()), ("tails", tails())):
         for allocation in ALLOCATIONS:
@@ -313,7 +317,8 @@ def world() -> Row:
         "stars": r.star_stock.astype(float),
     }
     return {"id": r.id, "is_in": r.created_at >= YEAR_2016, "features": features,
-            "unknown": {UNKNOWN: r.commit_stock / months}}  # fmt: skip
+            "unknown": {UNKNOWN: r.commit_stock / months},
+            "themes": themes(features["discussions"])}  # fmt: skip
 
 
 def tails(count: int = 100_000) -> Row:
@@ -328,7 +333,18 @@ def tails(count: int = 100_000) -> Row:
         features[feature] = np.asarray(tail.values(rng.random(count)), dtype=float)
     months = 1 + 119 * rng.random(count)
     return {"id": np.arange(count), "is_in": rng.random(count) < 0.85, "features": features,
-            "unknown": {UNKNOWN: features["commits"] / months}}  # fmt: skip
+            "unknown": {UNKNOWN: features["commits"] / months},
+            "themes": themes(features["discussions"])}  # fmt: skip
+
+
+def themes(discussions: Any) -> dict[str, Any]:
+    """Discussions of each repository that are of a theme; large repositories differ as small do."""
+    rng = np.random.default_rng(11)
+    count = discussions.astype(np.int64)
+    return {
+        name: rng.binomial(count, rng.beta(ALIKE * p, ALIKE * (1 - p), count.size)).astype(float)
+        for name, p in THEMES.items()
+    }
 
 
 def covered(
@@ -395,7 +411,8 @@ def covered(
             "certain": certain, "tail_bound": cut.tail_bound if is_auto else None,
             "feature": feature, "statistic": statistic, "method": method,
             "coverage": float(held.mean()), "at_least": float(values[:, 4].mean()),
-            "is_told": statistic not in ("mean", "total") or (is_holding and feature in features),
+            "is_told": statistic not in THEMES
+            and (statistic not in ("mean", "total") or (is_holding and feature in features)),
             "width": float(np.median(values[:, 2] - values[:, 1]) / truth) if truth else None,
             "bias": float(values[:, 0].mean() / truth - 1) if truth else 0.0,
             "error_ratio": float(values[:, 3].mean() / spread) if spread else None,
@@ -422,6 +439,10 @@ def true_values(population: Row) -> Iterator[tuple[tuple[str, str, str], float]]
         yield (feature, "total", "log"), float(y.sum())
         if (y == 0).mean() > 0.01:
             yield (feature, "zero share", "wilson"), float((y == 0).mean())
+    own = population["is_in"]
+    whole = float(population["features"]["discussions"][own].sum())
+    for name, values in population["themes"].items():
+        yield ("discussions", name, "wilson"), float(values[own].sum()) / whole
 
 
 def estimates(
@@ -444,6 +465,10 @@ def estimates(
         yield (feature, "total", "log"), estimators.total(sample, y, "log")
         if (values[population["is_in"]] == 0).mean() > 0.01:
             yield (feature, "zero share", "wilson"), estimators.share(sample, y == 0)
+    themes = np.column_stack(list(population["themes"].values()))[at]
+    told = estimators.parts(sample, themes, population["features"]["discussions"][at])
+    for name, one in zip(population["themes"], told, strict=True):
+        yield ("discussions", name, "wilson"), one
 
 
 def is_met(report: Row) -> bool:

@@ -173,6 +173,7 @@ _THEMES = {
     keys.THEME_AGREEMENT: (_GRAIN, _FIT),
     keys.THEME_FRAME: (_GRAIN, _FIT, _SHARES),
     keys.MESSAGE_QUALITY: (_GRAIN, _FIT, _SHARES),
+    keys.TEXT_ESTIMATE: (_GRAIN, _FIT, _SHARES),
 }
 _CODINGS = Planned("codings_are_whole", "Every coding has each theme and one primary.", True)
 _ESTIMATED = Planned(

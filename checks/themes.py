@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from assets.study.themes.codebook import THEMES
-from assets.study.themes.tables import AGREEMENT, CODED, FRAME, MESSAGE_QUALITY, PREVALENCE
+from assets.study.themes.tables import (
+    AGREEMENT,
+    CODED,
+    ESTIMATE,
+    FRAME,
+    MESSAGE_QUALITY,
+    PREVALENCE,
+)
 from checks.figures import NEAR, Rules, figures_fit, grain_is_unique, newest, rows_of
 from checks.outcome import CheckOutcome, failed, first_rows, passed
 from checks.warehouse import reading
@@ -89,6 +96,24 @@ ALL_RULES = (
         },
         may_be_empty=True,
     ),
+    Rules(
+        ESTIMATE,
+        ("design", "platform", "figure", "coder", "slice", "slice_value", "category"),
+        {
+            "shares from 0 to 1": "least(weighted_share, unweighted_share, low) >= 0"
+            f" AND greatest(weighted_share, unweighted_share, high) <= 1 + {NEAR}",
+            "no error below zero": "standard_error >= 0",
+            "interval holds its value": "(low IS NULL) = (high IS NULL)"
+            f" AND coalesce(low <= weighted_share + {NEAR}"
+            f" AND weighted_share <= high + {NEAR}, low IS NULL)",
+            "an interval or a reason": "(low IS NULL) = (method IS NULL)"
+            " AND (low IS NOT NULL OR reason IS NOT NULL)",
+            "a census is certain": f"method <> 'census' OR high - low <= {NEAR}",
+            "of repositories that have any": "repository_count BETWEEN 1 AND sample_count"
+            " AND estimated_count > 0",
+        },
+        may_be_empty=True,
+    ),
 )
 RULES = {rules.table.name: rules for rules in ALL_RULES}
 
@@ -112,17 +137,24 @@ def themes_add_up(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
 
 
 def shares_add_up(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
-    """Shares of a platform (frame) or of a slice (messages) sum to 1."""
+    """Shares of a platform (frame) or of a slice (messages, estimates) sum to 1."""
     name = "shares_add_up"
     keys = {
         FRAME.name: "bot_policy, platform, repository_class",
         MESSAGE_QUALITY.name: "platform, slice, slice_value",
+        ESTIMATE.name: "design, platform, figure, coder, slice, slice_value",
     }[rules.table.name]
+    # Several themes may apply to one post.
+    share, which = (
+        ("share", "true")
+        if rules.table is not ESTIMATE
+        else ("weighted_share", "figure <> 'theme_applies'")
+    )
     with reading(warehouse=warehouse) as connection:
         rows = rows_of(
             connection,
-            f"SELECT {keys}, sum(share) AS share FROM {newest(rules)} GROUP BY ALL"
-            f" HAVING abs(sum(share) - 1) > {NEAR} * count(*) ORDER BY ALL",
+            f"SELECT {keys}, sum({share}) AS share FROM {newest(rules)} WHERE {which} GROUP BY ALL"
+            f" HAVING abs(sum({share}) - 1) > {NEAR} * count(*) ORDER BY ALL",
             study,
         )
     if rows:

@@ -81,8 +81,16 @@ THEME_PREVALENCE = mart("mart_theme_prevalence")
 THEME_AGREEMENT = mart("mart_theme_agreement")
 THEME_FRAME = mart("mart_theme_frame")
 MESSAGE_QUALITY = mart("mart_message_quality")
-# What rests on labels of people, and changes when they have coded.
-THEMES_OF_PEOPLE = (THEME_PREVALENCE, THEME_AGREEMENT, THEME_FRAME, MESSAGE_QUALITY, RERUN)
+TEXT_ESTIMATE = mart("mart_text_estimate")
+# What rests on labels of people, and changes when they have coded, or is made together with it.
+THEMES_OF_PEOPLE = (
+    THEME_PREVALENCE,
+    THEME_AGREEMENT,
+    THEME_FRAME,
+    MESSAGE_QUALITY,
+    TEXT_ESTIMATE,
+    RERUN,
+)
 MARTS_OF_STUDY = (
     INTENSITY_SUMMARY,
     CORRELATION,
@@ -104,6 +112,7 @@ MARTS_OF_STUDY = (
     THEME_AGREEMENT,
     THEME_FRAME,
     MESSAGE_QUALITY,
+    TEXT_ESTIMATE,
 )
 # Of the schema `study`: private to the warehouse.
 SAMPLE_STRATUM = AssetKey(["study", "sample_stratum"])

@@ -49,6 +49,31 @@ def test_total_and_its_variance_are_unbiased_over_all_samples() -> None:
     assert means.mean() == pytest.approx(everything().mean(), rel=1e-12)
 
 
+def test_parts_of_a_whole_are_ratios_and_of_ones_shares() -> None:
+    for sample, y, parts in itertools.islice(all_samples(), 12):
+        whole = y + 1.0
+        told = e.parts(sample, np.column_stack([y, np.zeros(y.size), whole]), whole)
+        plain = e.ratio(sample, y, whole)
+        assert (told[0].value, told[0].standard_error, told[0].degrees) == pytest.approx(
+            (plain.value, plain.standard_error, plain.degrees), rel=1e-12
+        )
+        assert [(one.value, one.standard_error, one.method) for one in told[1:]] == [
+            (0.0, 0.0, "constant"), (1.0, 0.0, "constant")
+        ]  # fmt: skip
+        is_even = np.array([k % 2 == 0 for part in parts for k in part])
+        if 0 < is_even.sum() < is_even.size:
+            (share,) = e.parts(sample, is_even[:, None], np.ones(is_even.size))
+            same = e.share(sample, is_even)
+            assert (share.low, share.high) == pytest.approx((same.low, same.high), rel=1e-9)
+            assert share.method == same.method
+
+
+def test_parts_refuse_a_whole_of_nothing() -> None:
+    sample = e.sample_of([0, 0], [4])
+    with pytest.raises(PermanentFailure, match="whole"):
+        e.parts(sample, np.zeros((2, 1)), np.zeros(2))
+
+
 def test_total_of_a_domain_is_unbiased_with_its_variance() -> None:
     """Rejected units of fixed draws: the number of those that belong varies as well."""
     found = []

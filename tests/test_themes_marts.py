@@ -2,18 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 import pytest
+from themes_world import DAY, STUDY, World, in_slice, shown, warehouse_of, world_of
 
-from assets.study.tables import StudyTable, make_table, open_warehouse, replace_study, table_of
-from assets.study.themes import corpus, marts, tables
+from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
+from assets.study.themes import corpus, estimates, marts, tables
 from assets.study.themes.codebook import THEMES
 from assets.study.themes.fieldwork import draw_from_warehouse
 from assets.study.themes.frame import coded_messages, frame_messages, repository_commits
@@ -21,123 +20,6 @@ from assets.study.themes.labels import Label, append_label
 from checks import figures
 from checks import themes as checks
 from orchestration.failures import PermanentFailure
-from orchestration.settings import StudySettings
-
-DAY = date(2026, 3, 2)
-STUDY = StudySettings.model_validate({"networks": {"reference": {"top_count": 3}}})
-CLASSES = {"top_cut": 3}
-
-
-@dataclass
-class World:
-    """Messages with what they are and what a coder says."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def of(self, platform: str) -> list[dict[str, Any]]:
-        return [row for row in self.rows if row["platform"] == platform and not row["is_bot"]]
-
-
-def world_of(count: int = 900, seed: int = 5) -> World:
-    """Usage problems are taken for bug reports by the coder, in one of three."""
-    rng = np.random.default_rng(seed)
-    found = World()
-    for at in range(count):
-        platform = "github" if at % 3 else "huggingface"
-        true = str(rng.choice(THEMES, p=[0.3, 0.2, 0.3, 0.1, 0.1]))
-        is_taken = true == "usage_problem" and rng.random() < 1 / 3
-        kind = "repository" if platform == "github" else "model"
-        repository = f"{platform}:{kind}:{at % 7}"
-        found.rows.append({
-            "message_key": f"{repository}:{at}", "platform": platform, "repository_key": repository,
-            "created_on": date(2026, 1, 1) + timedelta(days=at % 60),
-            "language": ("en", "zh", None)[at % 5 % 3], "actor_key": f"{platform}:actor:{at % 40}",
-            "is_bot": at % 40 == 7, "true": true,
-            "said": "bug_report" if is_taken else true,
-            "confidence": 0.2 if at % 50 == 11 else 0.8,
-            # Every tenth repeats the text of the one before it.
-            "repeats": at > 30 and at % 10 == 0,
-        })  # fmt: skip
-    for at, row in enumerate(found.rows):
-        if row["repeats"]:
-            first = found.rows[at - 3]
-            row |= {"coded_key": first["message_key"], "said": first["said"],
-                    "confidence": first["confidence"]}  # fmt: skip
-        else:
-            row["coded_key"] = row["message_key"]
-    return found
-
-
-def shown(row: dict[str, Any]) -> str:
-    """The theme that figures count."""
-    return "others" if row["confidence"] < STUDY.themes.abstain_below else str(row["said"])
-
-
-def warehouse_of(path: Path, world: World) -> Path:
-    duckdb.connect(str(path)).close()
-    with open_warehouse(path, read_only=False) as connection:
-        for table in (corpus.CORPUS, tables.CODED):
-            make_table(connection, table)
-        for schema in ("core", "intermediate"):
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        connection.execute(
-            "CREATE TABLE core.dim_actor AS SELECT p || ':actor:' || n AS actor_key,"
-            " n = 7 AS is_removed_by_paper, false AS is_removed_by_conservative,"
-            " false AS is_removed_by_aggressive"
-            " FROM unnest(['github', 'huggingface']) AS _(p), range(40) AS __(n)"
-        )
-        connection.execute(
-            "CREATE TABLE study.top_cut AS SELECT 'paper' AS study, 'stars' AS rank_name,"
-            " p || CASE p WHEN 'github' THEN ':repository:' ELSE ':model:' END || n"
-            " AS repository_key, n + 1 AS place"
-            " FROM unnest(['github', 'huggingface']) AS _(p), range(7) AS __(n)"
-        )
-        connection.execute(
-            "CREATE TABLE intermediate.int_commits__worded AS SELECT 'github' AS platform,"
-            " n % 7 AS repository_id, 'repository' AS repository_type,"
-            " NULL::VARCHAR AS repository_name, n = 49 AS is_by_platform,"
-            " TIMESTAMP '2026-01-01' + INTERVAL 1 DAY * n AS committed_at,"
-            " CASE n % 4 WHEN 0 THEN 'template' WHEN 1 THEN 'substantive' ELSE 'trivial' END"
-            " AS message_kind, 'rule_' || (n % 3) AS message_condition FROM range(50) AS _(n)"
-        )
-        connection.execute(
-            "CREATE TABLE intermediate.int_huggingface_names__identified (repository_type VARCHAR,"
-            " repository_name VARCHAR, repository_key VARCHAR)"
-        )
-        insert(connection, corpus.CORPUS, [
-            {
-                "message_key": row["message_key"], "platform": row["platform"],
-                "repository_key": row["repository_key"], "kind": "issue",
-                "created_on": row["created_on"], "actor_key": row["actor_key"],
-                "text_digest": "d", "language": row["language"], "cleaning_version": "1",
-                "state": "near_duplicate" if row["repeats"] else "in_frame",
-                "representative_key": row["coded_key"],
-            }
-            for row in world.rows
-        ])  # fmt: skip
-        insert(connection, tables.CODED, [
-            {
-                "message_key": row["message_key"], "coder": "linear", "coder_version": "v1",
-                "codebook_version": "1.0-x", "text_digest": "d", "theme": theme,
-                "probability": row["confidence"] if theme == row["said"]
-                else (1 - row["confidence"]) / (len(THEMES) - 1),
-                "is_primary": theme == row["said"],
-                "applies": theme in (row["said"], "suggestion"),
-            }
-            for row in world.rows if not row["repeats"] for theme in THEMES
-        ])  # fmt: skip
-    return path
-
-
-def insert(
-    connection: duckdb.DuckDBPyConnection, table: StudyTable, rows: list[dict[str, Any]]
-) -> None:
-    names = list(rows[0])
-    connection.register("given", pa.Table.from_pylist(rows))
-    connection.execute(
-        f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {', '.join(names)} FROM given"
-    )
-    connection.unregister("given")
 
 
 @dataclass
@@ -160,6 +42,7 @@ def made_of(path: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
             tables.AGREEMENT.name: marts.agreement_mart(connection, STUDY, DAY, samples),
             tables.FRAME.name: corpus.frame(connection, STUDY, DAY),
             tables.MESSAGE_QUALITY.name: marts.message_rows(connection, STUDY, DAY),
+            tables.ESTIMATE.name: estimates.text_estimates(connection, STUDY, DAY),
         }
     known = {table.name: table for table in TABLES}
     replace_study(
@@ -205,16 +88,6 @@ def label(world: World, folder: Path) -> None:
             if wrong:
                 append_label(folder, Label("first", key, "consensus", true[key], (), False,
                                            datetime.now(UTC), "1.0-x"))  # fmt: skip
-
-
-def in_slice(row: dict[str, Any], slice_: str, value: str) -> bool:
-    told = {
-        "all": "all",
-        "month": row["created_on"].strftime("%Y-%m"),
-        "language": row["language"] or "unknown",
-        "repository_class": "top_cut" if int(row["repository_key"][-1]) < 3 else "other",
-    }
-    return told[slice_] == value
 
 
 def test_shares_as_coded_are_counted_by_hand(made: Made) -> None:
@@ -348,7 +221,7 @@ def test_checks_are_green_on_what_the_study_computes(made: Made, table: StudyTab
     assert outcome(made.path, "grain_is_unique", table).passed
     if table is tables.PREVALENCE:
         assert outcome(made.path, "themes_add_up", table).passed
-    if table in (tables.FRAME, tables.MESSAGE_QUALITY):
+    if table in (tables.FRAME, tables.MESSAGE_QUALITY, tables.ESTIMATE):
         assert outcome(made.path, "shares_add_up", table).passed
 
 
@@ -385,6 +258,14 @@ BROKEN = {
     (tables.MESSAGE_QUALITY, "counted"): "repository_count = commit_count + 1",
     (tables.MESSAGE_QUALITY, "a known kind"): "kind = 'poem'",
     (tables.MESSAGE_QUALITY, "shares from 0 to 1"): "share = 0",
+    (tables.ESTIMATE, "shares from 0 to 1"): "weighted_share = 1.1",
+    (tables.ESTIMATE, "no error below zero"): "standard_error = -0.1",
+    (tables.ESTIMATE, "interval holds its value"):
+        "low = 1, high = 1, method = 'wilson', weighted_share = 0.5",
+    (tables.ESTIMATE, "an interval or a reason"): "low = NULL, high = NULL, reason = NULL",
+    (tables.ESTIMATE, "a census is certain"):
+        "method = 'census', low = 0, high = 1, weighted_share = 0.5",
+    (tables.ESTIMATE, "of repositories that have any"): "repository_count = sample_count + 1",
 }  # fmt: skip
 
 
@@ -413,6 +294,7 @@ def test_every_rule_has_its_broken_rows() -> None:
         ("themes_add_up", tables.PREVALENCE, "DELETE FROM {0} WHERE theme = 'others'"),
         ("shares_add_up", tables.FRAME, "UPDATE {0} SET share = share / 2"),
         ("shares_add_up", tables.MESSAGE_QUALITY, "DELETE FROM {0} WHERE kind = 'template'"),
+        ("shares_add_up", tables.ESTIMATE, "DELETE FROM {0} WHERE category = 'bug_report'"),
     ],
 )
 def test_other_checks_are_red(

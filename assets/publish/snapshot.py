@@ -58,6 +58,7 @@ PUBLISHED_TABLES = (
     "mart_theme_agreement",
     "mart_theme_frame",
     "mart_message_quality",
+    "mart_text_estimate",
     "mart_policy_sensitivity",
     "mart_intensity_estimate",
     "mart_actor_class",

@@ -2,7 +2,8 @@
 
 Belongs here: totals, means, ratios, shares, quantiles and Cliff's delta with their variance and
 95 % intervals, on plain arrays. Does not belong here: drawing (`draw`, `allocation`), resampling
-(`resampling`), and what is estimated of which table (`intensity`).
+(`resampling`), pairs of units (`networks.pairs`), and what is estimated of which table
+(`intensity`, `themes.estimates`, `networks.estimates`).
 
 The design is simple random sampling without replacement within strata, of which the sample may
 hold units that turned out not to belong to what is studied (second phase): they carry the variance
@@ -252,6 +253,46 @@ def ratio(
     return _estimate(sample, value, (y - value * x) / below, interval)
 
 
+def parts(sample: Sample, numerators: ArrayLike, whole: ArrayLike) -> list[Estimate]:
+    """Shares (0-1) of a total that parts of it have, such as posts of each theme of all posts.
+
+    Each is the `ratio` of its total to the whole's; the interval is Wilson's with the effective
+    number of units, p(1-p) over the variance.
+
+    Args:
+        numerators: (n, k) what each unit has of each part.
+        whole: (n,) what it has in all.
+
+    Raises:
+        PermanentFailure: the total of the whole is zero, or a value is unknown.
+    """
+    x = _values(sample, whole)
+    y = np.where(sample.is_in[:, None], np.asarray(numerators, dtype=np.float64), 0.0)
+    below = float(sample.weight @ x)
+    if below == 0 or not np.isfinite(y).all():
+        raise PermanentFailure(
+            "The whole is zero, or what units have of a part is unknown.",
+            "Leave the units without any out.",
+        )
+    # What is the whole of it is 1 with rounding, and leaves a spread of rounding's size.
+    values = np.clip(sample.weight @ y / below, 0.0, 1.0)
+    values = np.where(np.abs(values - 1) < 1e-14, 1.0, values)
+    errors, degrees = _errors(sample, (y - x[:, None] * values) / below)
+    t = _t_quantiles(degrees)
+    # 0 and 1 have no spread, and no error either.
+    squared = (t * errors) ** 2 / np.where(errors > 0, values * (1 - values), 1.0)
+    middle = (values + squared / 2) / (1 + squared)
+    half = np.sqrt(values * (1 - values) * squared + squared**2 / 4) / (1 + squared)
+    low, high = np.minimum(values, middle - half), np.maximum(values, middle + half)
+    none = "census" if sample.is_census else "constant"
+    return [
+        Estimate(value, se, least, most, free, "wilson" if se > 0 else none, sample.count)
+        for value, se, least, most, free in zip(
+            *(found.tolist() for found in (values, errors, low, high, degrees)), strict=True
+        )
+    ]
+
+
 def share(sample: Sample, is_true: ArrayLike) -> Estimate:
     """Share (0-1) of the population for which something holds.
 
@@ -427,6 +468,30 @@ def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
     return math.sqrt(variance), variance**2 / float((parts**2 / free).sum())
 
 
+def _errors(sample: Sample, residuals: Floats) -> tuple[Floats, Floats]:
+    """`_error` of every column of (n, k) residuals."""
+    count = residuals.shape[1]
+    weighted = sample.weight[:, None] * residuals
+    drawn = sample.group_drawn.astype(np.float64)[:, None]
+    cell = (sample.group[:, None] * count + np.arange(count)).ravel()
+
+    def summed(values: Floats) -> Floats:
+        found = np.bincount(cell, values.ravel(), minlength=drawn.size * count)
+        return np.asarray(found.reshape(drawn.size, count))
+
+    means = summed(weighted) / np.maximum(drawn, 1)
+    lacking = drawn[:, 0] - np.bincount(sample.group, minlength=drawn.size)
+    spread = summed((weighted - means[sample.group]) ** 2) + lacking[:, None] * means**2
+    free = np.maximum(drawn - 1, 1)
+    parts = np.where(drawn < 2, 0.0, sample.rest[:, None] * drawn / free * spread)
+    variance = parts.sum(axis=0)
+    # What is left of rounding in a constant is no spread.
+    is_open = variance > 1e-24 * (weighted**2).sum(axis=0)
+    degrees = np.full(count, math.inf)
+    np.divide(variance**2, (parts**2 / free).sum(axis=0), out=degrees, where=is_open)
+    return np.sqrt(np.where(is_open, variance, 0.0)), degrees
+
+
 def _error_of_share(sample: Sample, inside: Bools | Floats) -> tuple[float, float]:
     """Standard error and degrees of freedom of a weighted share of what is inside, or in part."""
     size = float(sample.weight.sum())
@@ -479,6 +544,13 @@ def _t(degrees: float) -> float:
     from scipy.stats import t
 
     return float(t.ppf((1 + LEVEL) / 2, degrees))
+
+
+def _t_quantiles(degrees: Floats) -> Floats:
+    """`_t` of many; `t.ppf` looks at its arguments for longer than it computes."""
+    from scipy.special import stdtrit
+
+    return np.asarray(stdtrit(degrees, (1 + LEVEL) / 2))
 
 
 def _values(sample: Sample, values: ArrayLike) -> Floats:

@@ -12,7 +12,7 @@ import dagster as dg
 from assets.study.assets import Origins, kept, spec_of
 from assets.study.population import window_of
 from assets.study.tables import open_warehouse, replace_study, table_of
-from assets.study.themes import coded, corpus, frame, marts, tables
+from assets.study.themes import coded, corpus, estimates, frame, marts, tables
 from assets.study.themes.fieldwork import blank_texts
 from assets.study.themes.labels import samples_folder
 from orchestration import keys
@@ -21,18 +21,30 @@ from orchestration.resources import Installation, retry_policy, told_to_dagster
 MESSAGES = dg.AssetKey(["core", "fct_message"])
 ACTORS = dg.AssetKey(["core", "dim_actor"])
 WORDED = dg.AssetKey(["intermediate", "int_commits__worded"])
+ACTIVITY = keys.mart("mart_repository_activity")
 CODED = {keys.MESSAGE_CORPUS: corpus.CORPUS, keys.MESSAGE_THEME: tables.CODED}
 FIGURES = {
     keys.THEME_PREVALENCE: tables.PREVALENCE,
     keys.THEME_AGREEMENT: tables.AGREEMENT,
     keys.THEME_FRAME: tables.FRAME,
     keys.MESSAGE_QUALITY: tables.MESSAGE_QUALITY,
+    keys.TEXT_ESTIMATE: tables.ESTIMATE,
 }
 OF_FIGURES: dict[dg.AssetKey, Sequence[dg.AssetKey]] = {
     keys.THEME_PREVALENCE: (keys.MESSAGE_CORPUS, keys.MESSAGE_THEME, ACTORS, keys.TOP_CUT),
     keys.THEME_AGREEMENT: (keys.MESSAGE_CORPUS, keys.MESSAGE_THEME, ACTORS, keys.TOP_CUT),
     keys.THEME_FRAME: (keys.MESSAGE_CORPUS, ACTORS, keys.TOP_CUT),
     keys.MESSAGE_QUALITY: (WORDED, keys.TOP_CUT),
+    keys.TEXT_ESTIMATE: (
+        keys.MESSAGE_CORPUS,
+        keys.MESSAGE_THEME,
+        ACTORS,
+        WORDED,
+        ACTIVITY,
+        keys.TOP_CUT,
+        keys.SAMPLE_STRATUM,
+        keys.SAMPLE_MEMBER,
+    ),
 }
 
 
@@ -126,6 +138,7 @@ def _figures() -> dg.AssetsDefinition:
                     keys.THEME_AGREEMENT: marts.agreement_mart(connection, study, day, samples),
                     keys.THEME_FRAME: corpus.frame(connection, study, day),
                     keys.MESSAGE_QUALITY: marts.message_rows(connection, study, day),
+                    keys.TEXT_ESTIMATE: estimates.text_estimates(connection, study, day),
                 }
             made = [(table, table_of(table, rows[key])) for key, table in FIGURES.items()]
             replace_study(warehouse, study.name, made, day)
@@ -146,8 +159,16 @@ def _origins(key: dg.AssetKey, columns: Sequence[str]) -> Origins:
         keys.THEME_AGREEMENT: [(keys.MESSAGE_THEME, "theme")],
         keys.THEME_FRAME: [(keys.MESSAGE_CORPUS, "state")],
         keys.MESSAGE_QUALITY: [(WORDED, "kind"), (WORDED, "condition")],
+        keys.TEXT_ESTIMATE: [
+            (keys.MESSAGE_THEME, "theme"),
+            (keys.MESSAGE_CORPUS, "state"),
+            (WORDED, "kind"),
+            (keys.SAMPLE_MEMBER, "weight"),
+        ],
     }[key]
     figures = [
-        name for name in columns if name.endswith(("_count", "_share", "_low", "_high", "value"))
+        name
+        for name in columns
+        if name.endswith(("_count", "_share", "low", "high", "value", "standard_error"))
     ]
     return dict.fromkeys(figures, origins)

@@ -163,4 +163,53 @@ FRAME = StudyTable(
         ("share", "DOUBLE NOT NULL", "Of the posts of the platform and class (0-1)."),
     ),
 )
-ALL_TABLES = (PREVALENCE, AGREEMENT, FRAME, MESSAGE_QUALITY)
+ESTIMATE = StudyTable(
+    "marts.mart_text_estimate",
+    "One row per study, day, design, platform, figure, coder, slice and category: a share of posts"
+    " or commits of the sample, and what it says of all repositories of the frame.",
+    (
+        *STUDY_AND_DAY,
+        ("design", "VARCHAR NOT NULL", "Allocation of the sample."),
+        ("platform", "VARCHAR NOT NULL", "github or huggingface."),
+        (
+            "bot_policy",
+            "VARCHAR NOT NULL",
+            "Whose posts are left out; commits are everybody's but the platform's own.",
+        ),
+        (
+            "figure",
+            "VARCHAR NOT NULL",
+            "theme and theme_applies (as mart_theme_prevalence), post_state and post_language (as"
+            " mart_theme_frame), message_kind and message_condition (as mart_message_quality).",
+        ),
+        ("coder", "VARCHAR NOT NULL", "Of themes; rule of commits' messages; none of others."),
+        ("slice", "VARCHAR NOT NULL", "all, month, language or repository_class."),
+        ("slice_value", "VARCHAR NOT NULL", "Which of them; all of the slice all."),
+        ("category", "VARCHAR NOT NULL", "Theme, state, language, kind or condition."),
+        (
+            "weighted_share",
+            "DOUBLE NOT NULL",
+            "Share (0-1) of the slice's posts or commits, estimated for all repositories of the"
+            " frame that belong; as coded, without correction of the coder's errors.",
+        ),
+        (
+            "unweighted_share",
+            "DOUBLE",
+            "Of the sample as its random numbers drew it; null: it has none of the slice.",
+        ),
+        ("standard_error", "DOUBLE NOT NULL", "Of the weighted share, under the design."),
+        ("low", "DOUBLE", "Lower end of its interval of 95 %, of a census; null: none holds."),
+        ("high", "DOUBLE", "Upper end."),
+        ("method", "VARCHAR", "How the interval was made: census."),
+        ("sample_count", "BIGINT NOT NULL", "Posts or commits of the sample in the slice."),
+        ("repository_count", "BIGINT NOT NULL", "Repositories of the sample that have them."),
+        (
+            "unknown_count",
+            "BIGINT NOT NULL",
+            "Repositories of the sample of which nobody knows what they have.",
+        ),
+        ("estimated_count", "DOUBLE NOT NULL", "Posts or commits of the frame, estimated."),
+        ("reason", "VARCHAR", "Why there is no interval, or what limits the reading."),
+    ),
+)
+ALL_TABLES = (PREVALENCE, AGREEMENT, FRAME, MESSAGE_QUALITY, ESTIMATE)
