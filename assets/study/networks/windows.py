@@ -116,9 +116,18 @@ def windowed_edges(
     plain = windowed_incidence(acts, mode, window)
     if plain is not None:
         return projected_edges(plain, most)
-    found = spells(acts, mode, finite(window))
-    i, j = np.divmod(_distinct(found, most), max(found.node_count, 1))
+    i, j = linked_pairs(spells(acts, mode, finite(window)), most)
     return i.astype(np.int32), j.astype(np.int32)
+
+
+def linked_pairs(found: Spells, most: int) -> tuple[Ints, Ints]:
+    """Distinct pairs (i, j) of linked nodes with i < j, int64, ascending.
+
+    Raises:
+        PermanentFailure: there are more than `most`.
+    """
+    i, j = np.divmod(_distinct(found, most), max(found.node_count, 1))
+    return i, j
 
 
 def _bucketed(pair: Ints, first: Ints, last: Ints, width: int) -> tuple[Ints, Ints, Ints]:
@@ -202,20 +211,24 @@ def _distinct(found: Spells, most: int) -> Ints:
 
 
 def _gathered_degrees(found: Spells) -> Ints:
-    """Degrees of one node after the other, by its partners in each of its hubs."""
+    """Degrees of one node after the other."""
     degrees = np.zeros(found.node_count, np.int64)
-    order = np.argsort(found.node, kind="stable")
-    bound = np.searchsorted(found.node[order], np.arange(found.node_count + 1))
     place = np.empty(found.node_count, np.int32)
-    for node in np.flatnonzero(np.diff(bound)).tolist():
-        partners = np.concatenate(
-            [_partners(found, spell) for spell in order[bound[node] : bound[node + 1]].tolist()]
-        )
+    for node, partners in spell_partners(found):
         # Of equal partners the last one's place stays.
         mine = np.arange(partners.size, dtype=np.int32)
         place[partners] = mine
         degrees[node] = np.count_nonzero(place[partners] == mine) - 1
     return degrees
+
+
+def spell_partners(found: Spells) -> Iterator[tuple[int, Ints]]:
+    """Each node with spells, and the nodes linked to it: some repeatedly, and itself among them."""
+    order = np.argsort(found.node, kind="stable")
+    bound = np.searchsorted(found.node[order], np.arange(found.node_count + 1))
+    for node in np.flatnonzero(np.diff(bound)).tolist():
+        own = order[bound[node] : bound[node + 1]].tolist()
+        yield node, np.concatenate([_partners(found, spell) for spell in own])
 
 
 def _partners(found: Spells, spell: int) -> Ints:
