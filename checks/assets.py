@@ -162,6 +162,11 @@ _NETWORKS = {
         Planned("blocks_are_within", "Blocks are within their communities.", True),
     ),
     keys.NETWORK_LAYOUT: (_GRAIN, _FIT),
+    keys.NETWORK_ESTIMATE: (
+        _GRAIN,
+        _FIT,
+        Planned("degrees_are_of_links", "Degrees and density are of the links estimated.", True),
+    ),
 }
 _SHARES = Planned("shares_add_up", "Shares of a group sum to 1.", True)
 _THEMES = {

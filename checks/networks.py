@@ -11,6 +11,7 @@ from assets.study.networks.tables import (
     BLOCK,
     COMMUNITY,
     DEGREE,
+    ESTIMATE,
     KEY,
     LAYOUT,
     MEASURE,
@@ -105,6 +106,25 @@ ALL_RULES = (
         },
         may_be_empty=True,
     ),
+    Rules(
+        ESTIMATE,
+        ("design", "platform", "interaction_type", "figure"),
+        {
+            "measured or with a reason": "CASE status"
+            " WHEN 'measured' THEN coalesce(weighted_value >= 0 AND standard_error >= 0, false)"
+            " WHEN 'not_measurable' THEN reason IS NOT NULL AND weighted_value IS NULL"
+            " ELSE false END",
+            "shares from 0 to 1": "figure NOT IN ('active_rate', 'density')"
+            f" OR coalesce(weighted_value <= 1 + {NEAR}, true)",
+            "interval holds its value": "(low IS NULL) = (high IS NULL)"
+            f" AND coalesce(low <= weighted_value + {NEAR}"
+            f" AND weighted_value <= high + {NEAR}, low IS NULL)",
+            "an interval or a reason": "low IS NOT NULL OR reason IS NOT NULL",
+            "sampled within the frame": "sample_count + unknown_count <= frame_count"
+            f" AND estimated_count <= frame_count * (1 + {NEAR})",
+        },
+        may_be_empty=True,
+    ),
 )
 RULES = {rules.table.name: rules for rules in ALL_RULES}
 
@@ -164,8 +184,42 @@ def blocks_are_within(warehouse: Path, study: str, rules: Rules) -> CheckOutcome
     return passed(name, "Blocks are within their communities")
 
 
+def degrees_are_of_links(warehouse: Path, study: str, rules: Rules) -> CheckOutcome:
+    """Average degree is two ends of each link over the repositories, density the share of pairs."""
+    name, keys = "degrees_are_of_links", "design, platform, interaction_type"
+    of = "max(weighted_value) FILTER (figure = '{}') AS {}"
+    values = ", ".join(of.format(one, one) for one in ("edge_count", "average_degree", "density"))
+    with reading(warehouse=warehouse) as connection:
+        rows = rows_of(
+            connection,
+            f"""
+            WITH told AS (
+                SELECT {keys}, max(estimated_count) AS size, {values},
+                    bool_or(status = 'measured' AND figure = 'edge_count') AS is_told
+                FROM {newest(rules)} GROUP BY ALL
+            )
+            SELECT * FROM told WHERE is_told AND NOT coalesce(
+                abs(average_degree * size - 2 * edge_count) <= {NEAR} * greatest(1, edge_count)
+                AND abs(coalesce(density, 0) * size * (size - 1) - 2 * edge_count)
+                    <= {NEAR} * greatest(1, edge_count), false)
+            ORDER BY ALL
+            """,
+            study,
+        )
+    if rows:
+        told = f"{len(rows)} samples have degrees that are not of their links"
+        return failed(name, "error", told, rows=first_rows(rows))
+    return passed(name, "Degrees and densities are of the links")
+
+
 # By the names that the UI shows.
 CHECKS: Mapping[str, Callable[[Path, str, Rules], CheckOutcome]] = {
     check.__name__: check
-    for check in (grain_is_unique, figures_fit, degrees_add_up, blocks_are_within)
+    for check in (
+        grain_is_unique,
+        figures_fit,
+        degrees_add_up,
+        blocks_are_within,
+        degrees_are_of_links,
+    )
 }

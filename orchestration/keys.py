@@ -77,6 +77,7 @@ NETWORK_MEASURE = mart("mart_network_measure")
 NETWORK_COMMUNITY = mart("mart_network_community")
 NETWORK_BLOCK = mart("mart_network_block")
 NETWORK_LAYOUT = mart("mart_network_layout")
+NETWORK_ESTIMATE = mart("mart_network_estimate")
 THEME_PREVALENCE = mart("mart_theme_prevalence")
 THEME_AGREEMENT = mart("mart_theme_agreement")
 THEME_FRAME = mart("mart_theme_frame")
@@ -108,6 +109,7 @@ MARTS_OF_STUDY = (
     NETWORK_COMMUNITY,
     NETWORK_BLOCK,
     NETWORK_LAYOUT,
+    NETWORK_ESTIMATE,
     THEME_PREVALENCE,
     THEME_AGREEMENT,
     THEME_FRAME,

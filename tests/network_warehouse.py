@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from study_support import DAY, study_warehouse
+from study_support import DAY, member, repository, stratum, study_warehouse
 
 Row = dict[str, Any]
 POLICIES = ("paper", "conservative", "aggressive")
@@ -67,9 +67,17 @@ def random_world(seed: int) -> World:
     return world
 
 
-def network_warehouse(path: Path, world: World) -> Path:
-    """The world's tables, made anew."""
-    study_warehouse(path, [], cut=[
+def network_warehouse(path: Path, world: World, drawn: int = 4) -> Path:
+    """The world's tables, made anew, with a sample of so many of each platform's repositories."""
+    known = {"commit_stock_count": 1, "discussion_stock_count": 1}
+    members, strata = [], []
+    for platform in ("github", "huggingface"):
+        frame = sorted(key for key in world.place if platform_of(key) == platform)
+        members += [member(key, "low", len(frame) / drawn) for key in frame[:drawn]]
+        strata += [stratum(platform, "low", 1, len(frame), drawn_count=drawn)] if frame else []
+    study_warehouse(path, [
+        repository(key, **known) for key in sorted(world.place)
+    ], members=members, strata=strata, cut=[
         {"study": "paper", "platform": platform_of(key), "rank_name": "stars",
          "rank_column": "star_stock_count", "repository_key": key, "place": place}
         for key, place in world.place.items()

@@ -20,6 +20,7 @@ from assets.study.networks.tables import (
     BLOCK,
     COMMUNITY,
     DEGREE,
+    ESTIMATE,
     LAYOUT,
     MEASURE,
     SENSITIVITY,
@@ -192,7 +193,7 @@ def test_pictures_of_a_day_are_kept_for_a_while_only(tmp_path: Path) -> None:
     compute_networks(path, study)
     days = {table.name: {row["day"] for row in rows_of(path, table)} for table in ALL_TABLES}
     assert {name for name, told in days.items() if DAY in told} == {
-        table.name for table in (SUMMARY, SENSITIVITY, MEASURE, COMMUNITY)
+        table.name for table in (SUMMARY, SENSITIVITY, MEASURE, COMMUNITY, ESTIMATE)
     }
 
 
@@ -252,6 +253,7 @@ def outcomes(path: Path, table: StudyTable) -> list[Any]:
 OF_ONE: dict[str, tuple[Callable[..., Any], ...]] = {
     DEGREE.name: (checks.degrees_add_up,),
     BLOCK.name: (checks.blocks_are_within,),
+    ESTIMATE.name: (checks.degrees_are_of_links,),
 }
 BROKEN = {
     SUMMARY: {
@@ -294,6 +296,13 @@ BROKEN = {
     LAYOUT: {
         "within the picture": "x = 1.5",
         "drawn nodes have links": "degree = 0",
+    },
+    ESTIMATE: {
+        "measured or with a reason": "weighted_value = NULL",
+        "shares from 0 to 1": "weighted_value = 1.1",
+        "interval holds its value": "low = 2, high = 3",
+        "an interval or a reason": "low = NULL, high = NULL, reason = NULL",
+        "sampled within the frame": "sample_count = frame_count + 1",
     },
 }
 CASES = [(table, rule, how) for table, rules in BROKEN.items() for rule, how in rules.items()]

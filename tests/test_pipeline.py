@@ -350,6 +350,46 @@ def test_networks_equal_a_join_of_acts_with_acts(
     assert rows == by_hand
 
 
+def test_what_samples_say_of_texts_and_networks_is_near_what_is_there(ran: Ran) -> None:
+    """Of all repositories of the frame that are not known to be older, or gone."""
+    frame = (
+        "SELECT repository_key FROM marts.mart_repository_activity WHERE platform = 'github'"
+        " AND first_seen_at >= TIMESTAMP '2016-01-01' AND tombstone_reason IS NULL"
+        " AND NOT (created_at_basis <> 'first_seen' AND created_at < TIMESTAMP '2016-01-01')"
+    )
+    policy = ran.settings.study.networks.reference.bot_policy
+    ((memberships,),) = ask(ran.settings.warehouse_path, f"""
+        SELECT count(DISTINCT (actor_key, repository_key)) FROM core.fct_actor_repository_daily
+        INNER JOIN core.dim_actor USING (actor_key)
+        WHERE interaction_type = 'discussion' AND repository_key IN ({frame})
+            AND NOT coalesce(is_removed_by_{policy}, false)
+            AND lower(coalesce(login, '')) NOT IN ('ghost', 'web-flow')
+    """)  # fmt: skip
+    ((english, posts),) = ask(ran.settings.warehouse_path, f"""
+        SELECT count(*) FILTER (language = 'en'), count(*) FROM study.message_corpus
+        WHERE repository_key IN ({frame})
+    """)  # fmt: skip
+    assert isinstance(memberships, int)
+    assert isinstance(english, int) and isinstance(posts, int)
+    designs = set(ran.settings.study.sample.designs)
+    told = ask(marts(ran), """
+        SELECT design, weighted_value, standard_error, sample_count FROM mart_network_estimate
+        WHERE figure = 'membership_count' AND interaction_type = 'discussion'
+            AND platform = 'github' AND day = (SELECT max(day) FROM mart_network_estimate)
+    """)  # fmt: skip
+    texts = ask(marts(ran), """
+        SELECT design, weighted_share, standard_error, repository_count FROM mart_text_estimate
+        WHERE figure = 'post_language' AND category = 'en' AND slice = 'all'
+            AND platform = 'github' AND day = (SELECT max(day) FROM mart_text_estimate)
+    """)  # fmt: skip
+    for rows, true in ((told, memberships), (texts, english / posts)):
+        assert {design for design, *_ in rows} == designs
+        for design, value, error, count in rows:
+            # It leaves out the strata that the Hub does not have.
+            if design != "matched":
+                assert abs(value - true) <= 4 * error, (design, value, true, error, count)
+
+
 def test_the_second_night_asked_for_what_was_new_only(ran: Ran) -> None:
     lake = Lake(ran.settings.lake_root)
     for source in ("huggingface", "github"):

@@ -54,6 +54,7 @@ PUBLISHED_TABLES = (
     "mart_network_community",
     "mart_network_block",
     "mart_network_layout",
+    "mart_network_estimate",
     "mart_theme_prevalence",
     "mart_theme_agreement",
     "mart_theme_frame",

@@ -76,6 +76,7 @@ OF_NETWORKS = {
     keys.NETWORK_COMMUNITY: network_tables.COMMUNITY,
     keys.NETWORK_BLOCK: network_tables.BLOCK,
     keys.NETWORK_LAYOUT: network_tables.LAYOUT,
+    keys.NETWORK_ESTIMATE: network_tables.ESTIMATE,
 }
 DAILY_ACTS = dg.AssetKey(["core", "fct_actor_repository_daily"])
 ACTORS = dg.AssetKey(["core", "dim_actor"])
@@ -238,7 +239,9 @@ def _networks() -> dg.AssetsDefinition:
             spec_of(
                 key,
                 table,
-                [DAILY_ACTS, ACTORS, LINEAGE, AFFILIATIONS, ACTIVITY, keys.TOP_CUT],
+                [DAILY_ACTS, ACTORS, LINEAGE, AFFILIATIONS, ACTIVITY, keys.TOP_CUT]
+                if table is not network_tables.ESTIMATE
+                else [DAILY_ACTS, ACTORS, ACTIVITY, keys.SAMPLE_STRATUM, keys.SAMPLE_MEMBER],
                 _of_acts(table),
             )
             for key, table in OF_NETWORKS.items()
@@ -408,7 +411,8 @@ def _of_counts(table: StudyTable) -> Origins:
 def _of_acts(table: StudyTable) -> Origins:
     """Every figure is made of who acted where and when, among the repositories of a cut."""
     acts = [(DAILY_ACTS, name) for name in ("actor_key", "repository_key", "first_at", "last_at")]
-    origins = [*acts, (keys.TOP_CUT, "place")]
+    is_sampled = table is network_tables.ESTIMATE
+    origins = [*acts, (keys.SAMPLE_MEMBER, "weight") if is_sampled else (keys.TOP_CUT, "place")]
     named = {name for name, _, _ in network_tables.CELL} | {"input_hash", "reason"}
     figures = dict.fromkeys((name for name in table.column_names if name not in named), origins)
     organised = {

@@ -24,12 +24,14 @@ from assets.study.networks.cells import (
     reference_cells,
 )
 from assets.study.networks.details import DETAILS, Details, details_hash, organisations
+from assets.study.networks.estimates import network_estimates
 from assets.study.networks.loading import CellActs, Loaded, acts_of, load_acts
 from assets.study.networks.measure import Figures, measure
 from assets.study.networks.tables import (
     ALL_TABLES,
     BLOCK,
     DEGREE,
+    ESTIMATE,
     LAYOUT,
     MEASURE,
     SENSITIVITY,
@@ -86,7 +88,8 @@ def compute_networks(warehouse_path: Path, study: "StudySettings") -> Networks:
         networks = Networks(window_of(connection).day)
         for platform in PLATFORMS:
             _platform(connection, study, platform, networks)
-    rows = networks.rows
+        rows = networks.rows
+        rows[ESTIMATE.name] = network_estimates(connection, study, networks.day)
     rows[SENSITIVITY.name] = list(_sensitivity(rows[SUMMARY.name], study))
     made = [(table, table_of(table, rows[table.name])) for table in ALL_TABLES]
     replace_study(warehouse_path, study.name, made, networks.day)

@@ -88,6 +88,16 @@ def load_acts(
         " WHERE study = $study AND platform = $platform GROUP BY repository_key",
         names,
     )
+    date_acts(connection, platform)
+    return _arrays(connection, study, platform)
+
+
+def date_acts(connection: "duckdb.DuckDBPyConnection", platform: str) -> None:
+    """Make the temporary tables `dated` and `actors`: acts on the repositories of `cut`, by whom.
+
+    Args:
+        connection: has the temporary table `cut` with repository_key and code.
+    """
     placeholders = PLACEHOLDERS[platform]
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE dated AS SELECT cut.code AS repository, daily.actor_key,"
@@ -106,7 +116,6 @@ def load_acts(
         " AND lower(coalesce(login, '')) NOT IN (SELECT unnest($placeholders))",
         {"placeholders": list(placeholders)},
     )
-    return _arrays(connection, study, platform)
 
 
 def _arrays(
@@ -192,14 +201,14 @@ def acts_of(loaded: Loaded, cell: NetworkCell) -> CellActs:
     _, first, unit_code = np.unique(unit, return_index=True, return_inverse=True)
     of_repository = np.zeros(acts.repository_count, np.int64)
     of_repository[member] = unit_code
-    made = _by_day(
+    made = by_day(
         actor_code, of_repository[acts.repository[keep]], acts.first[keep], acts.last[keep],
         actor.size, first.size,
     )  # fmt: skip
     return CellActs(made, actor, member[first], _digest(made))
 
 
-def _by_day(
+def by_day(
     actor: Ints, repository: Ints, first: Ints, last: Ints, actor_count: int, repository_count: int
 ) -> Acts:
     """One row an actor, repository and day, sorted by them."""

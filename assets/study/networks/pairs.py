@@ -26,6 +26,10 @@ from assets.study.networks.windows import (
     spells,
     windowed_degrees,
 )
+from orchestration.failures import PermanentFailure
+
+# Terms of sums over links: some minutes of one processor.
+MOST_TERMS = 5_000_000_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ def links(acts: Acts, window: Window, sample: Sample) -> Links:
 
     Args:
         acts: of which repositories are the sample's units, in their order.
+
+    Raises:
+        PermanentFailure: there are too many to sum over.
     """
     weight = sample.weight
     beyond = weight * (weight - 1)
@@ -108,12 +115,18 @@ def _within(acts: Acts, window: Window, sample: Sample) -> Ints:
 
 
 def linked_sums(acts: Acts, window: Window, amount: Floats) -> Floats:
-    """(n, k) sums of (n, k) amounts over the repositories that each is linked to, exact."""
+    """(n, k) sums of (n, k) amounts over the repositories that each is linked to, exact.
+
+    Raises:
+        PermanentFailure: there are too many links to sum over.
+    """
     plain = windowed_incidence(acts, "repository", window)
     if plain is not None:
         return _of_classes(plain, amount)
     found = spells(acts, "repository", finite(window))
-    if int(found.partners.sum()) > CHUNK:
+    partners = int(found.partners.sum())
+    _check(partners)
+    if partners > CHUNK:
         return _gathered(found, amount)
     i, j = linked_pairs(found, CHUNK)
     ends, others = np.concatenate([i, j]), amount[np.concatenate([j, i])]
@@ -125,6 +138,7 @@ def _of_classes(incidence: Incidence, amount: Floats) -> Floats:
     first, of = incidence.classes()
     mass = np.column_stack([np.bincount(of, one, minlength=first.size) for one in amount.T])
     classes = rows_of(incidence, first)
+    _check(int(np.bincount(classes.hub, minlength=1).astype(np.int64)[classes.hub].sum()))
     summed = np.zeros(mass.shape)
     for begin, product in products(classes):
         product.data[:] = 1
@@ -132,6 +146,14 @@ def _of_classes(incidence: Incidence, amount: Floats) -> Floats:
     # A node is among those of its hubs; without a hub there is nobody.
     alone = (incidence.sizes == 0)[:, None]
     return np.where(alone, 0.0, np.maximum(summed[of] - amount, 0.0))
+
+
+def _check(terms: int) -> None:
+    if terms > MOST_TERMS:
+        raise PermanentFailure(
+            f"Sums over links have more than {MOST_TERMS:,} terms.",
+            "Leave out actors with acts on very many repositories, or take a shorter window.",
+        )
 
 
 def _gathered(found: Spells, amount: Floats) -> Floats:

@@ -160,4 +160,38 @@ LAYOUT = StudyTable(
         ("linked_to", "VARCHAR NOT NULL", "Nodes of smaller number it is linked to, by commas."),
     ),
 )
-ALL_TABLES = (SUMMARY, DEGREE, SENSITIVITY, MEASURE, COMMUNITY, BLOCK, LAYOUT)
+ESTIMATE = StudyTable(
+    "marts.mart_network_estimate",
+    "One row per study, day, design, platform, type of interaction and figure: what a sample says"
+    " of the network of all repositories of the frame.",
+    (
+        *STUDY_AND_DAY,
+        ("design", "VARCHAR NOT NULL", "Allocation of the sample."),
+        ("platform", "VARCHAR NOT NULL", "github or huggingface."),
+        ("interaction_type", "VARCHAR NOT NULL", "commit, discussion or both."),
+        ("bot_policy", "VARCHAR NOT NULL", "Whose acts are left out, as in the reference."),
+        ("staff", "VARCHAR NOT NULL", "in, or out: without acts of the platform's own staff."),
+        ("semantics", "VARCHAR NOT NULL", "When two acts link, as in the reference."),
+        ("time_window", "VARCHAR NOT NULL", "Width of the window, as 365d; inf: none."),
+        (
+            "figure",
+            "VARCHAR NOT NULL",
+            "membership_count (pairs of an actor and a repository), actors_per_repository,"
+            " active_rate (share of repositories with an act); edge_count (linked pairs of"
+            " repositories), average_degree (links of a repository), density (share of pairs that"
+            " is linked); and, never measurable, what is no sum.",
+        ),
+        ("weighted_value", "DOUBLE", "Estimate for all repositories of the frame that belong."),
+        ("standard_error", "DOUBLE", "Of it, under the design; 0: a census."),
+        ("low", "DOUBLE", "Lower end of its interval of 95 %; null: none holds."),
+        ("high", "DOUBLE", "Upper end."),
+        ("method", "VARCHAR", "How the interval was made: wilson or census."),
+        ("sample_count", "BIGINT NOT NULL", "Repositories of the sample whose acts are known."),
+        ("unknown_count", "BIGINT NOT NULL", "Repositories of the sample whose acts are not."),
+        ("frame_count", "BIGINT NOT NULL", "Repositories of the frame."),
+        ("estimated_count", "DOUBLE NOT NULL", "Of these, estimated to belong."),
+        ("status", "VARCHAR NOT NULL", "measured or not_measurable."),
+        ("reason", "VARCHAR", "Why not measurable or without interval, or what limits it."),
+    ),
+)
+ALL_TABLES = (SUMMARY, DEGREE, SENSITIVITY, MEASURE, COMMUNITY, BLOCK, LAYOUT, ESTIMATE)
