@@ -119,3 +119,12 @@ def test_package_markers_are_empty() -> None:
     markers = [path for path in ROOT.glob("*/**/__init__.py") if ".venv" not in path.parts]
     assert markers
     assert [str(path) for path in markers if path.stat().st_size] == []
+
+
+def test_docs_say_of_every_mart_what_its_weighted_form_is() -> None:
+    from orchestration import keys
+
+    text = (ROOT / "docs" / "sampling.md").read_text(encoding="utf-8")
+    told = text[text.index("## Every table, weighted") :].split("\n\n")[2]
+    marts = {key.path[-1] for key in (*keys.MARTS_OF_STUDY, *keys.MARTS_OF_DBT)}
+    assert {name for name in marts if f"`{name}`" not in told} == set()
