@@ -101,7 +101,7 @@ def network_estimates(
     for platform in PLATFORMS:
         acts = _load(connection, study, platform)
         asked = {
-            feature: "NULL::DOUBLE" if basis is None else f"activity.{FEATURES[feature][basis]}"
+            feature: f"{'NULL' if basis is None else FEATURES[feature][basis]}::DOUBLE"
             for feature, basis in compared_bases(connection, platform).items()
         }
         for design in study.sample.designs:
@@ -153,11 +153,7 @@ def _rows(
     """Rows of one sample and type."""
     sample = designed(strata, drawn)
     code = np.array([acts.code.get(key, -1) for key in drawn["repository_key"].to_pylist()])
-    known = np.ones(code.size, bool)
-    for kind, feature in FEATURE_OF.items():
-        if told in (kind, "both"):
-            amount = drawn[feature].to_numpy(zero_copy_only=False).astype(np.float64)
-            known &= np.isfinite(amount) | (acts.seen(kind)[code] & (code >= 0))
+    known = _is_known(acts, drawn, code, told)
     asked = responding(sample, known)
     common = {
         "sample_count": asked.count,
@@ -181,19 +177,29 @@ def _rows(
             told_why = found if isinstance(found, str) else "what all have is not known"
             yield _missing(common, figure, joined(limit, told_why))
             continue
-        is_open = unheld is not None and found.method != "wilson"
+        open_ = unheld if found.method != "wilson" else None
         yield {
             **common,
             "figure": figure,
             "weighted_value": found.value,
             "standard_error": found.standard_error,
-            "low": None if is_open else found.low,
-            "high": None if is_open else found.high,
-            "method": None if is_open else found.method,
+            "low": None if open_ else found.low,
+            "high": None if open_ else found.high,
+            "method": None if open_ else found.method,
             "status": "measured",
-            "reason": joined(limit, f"no interval, as {unheld}" if is_open else None),
+            "reason": joined(limit, f"no interval, as {open_}" if open_ else None),
         }
     yield from (_missing(common, figure, NO_SUM) for figure in NO_SUMS)
+
+
+def _is_known(acts: _Acts, drawn: "pa.Table", code: Ints, told: str) -> Bools:
+    """(drawn,) whether the acts of a type are known: their count is, or there are any."""
+    known = np.ones(code.size, bool)
+    for kind, feature in FEATURE_OF.items():
+        if told in (kind, "both"):
+            amount = drawn[feature].to_numpy(zero_copy_only=False).astype(np.float64)
+            known &= np.isfinite(amount) | (acts.seen(kind)[code] & (code >= 0))
+    return known
 
 
 def _missing(common: Row, figure: str, reason: str | None) -> Row:
