@@ -4,7 +4,7 @@ import base64
 import hashlib
 import html
 import re
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from html.parser import HTMLParser
@@ -26,6 +26,9 @@ from assets.publish import words as wording
 from assets.publish.figures import DayCoverage, coverage_figure, delta_figure
 from assets.publish.parts.intensity import PAPER
 from assets.publish.pictures import NAMES as STUDY_NAMES
+from assets.publish.pictures import pictures as all_pictures
+from assets.publish.plots_style import Picture
+from assets.publish.published import Published
 from assets.publish.report import render_report
 from assets.publish.snapshot import publish
 from assets.publish.words import reading, shown_text
@@ -39,6 +42,7 @@ from assets.study.themes.tables import ALL_TABLES as THEME_TABLES
 from orchestration.failures import PermanentFailure
 
 NAMES = (*STUDY_NAMES, *network_pictures.NAMES, *theme_pictures.NAMES)
+Pictures = Callable[[Published], Iterable[Picture]]
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ACTIVITY = """
     repository_key VARCHAR, platform VARCHAR, repository_type VARCHAR, native_id VARCHAR,
@@ -211,9 +215,17 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def rendered(published: Path, *, has_pictures: bool = False, **options: Any) -> str:
-    """A report; its pictures take the time, so that only tests of pictures have them."""
-    with nullcontext() if has_pictures else patch("assets.publish.pictures.pictures", lambda _: []):
+def no_pictures(_: Published) -> Iterator[Picture]:
+    return iter(())
+
+
+def rendered(published: Path, pictures: Pictures = no_pictures, **options: Any) -> str:
+    """A report; its pictures take the time, so that tests have those that they look at only.
+
+    Args:
+        pictures: those of all marts, or of the marts that a test wrote.
+    """
+    with patch("assets.publish.pictures.pictures", lambda copy: list(pictures(copy))):
         path = render_report(published, published.parent / "report.html", **options)
     return path.read_text("utf-8")
 
@@ -221,7 +233,7 @@ def rendered(published: Path, *, has_pictures: bool = False, **options: Any) -> 
 @cache
 def page(published: Path) -> str:
     """The report of a publication that no test changes, rendered once."""
-    return rendered(published, has_pictures=True)
+    return rendered(published, all_pictures)
 
 
 class Page(HTMLParser):
@@ -470,7 +482,7 @@ def test_themes_that_nobody_verified_say_what_to_do(full: Path, tmp_path: Path) 
         row |= {"verified_count": 0, "reason": "nobody verified"}
     rows[AGREEMENT] = []
     theme_marts_support.write(path, rows)
-    text = words(rendered(path, has_pictures=True))
+    text = words(rendered(path, theme_pictures.theme_pictures))
     assert "Nobody has verified a sample yet" in text
     assert "What limits the reading: nobody verified." in text
 
@@ -480,7 +492,7 @@ def test_hostile_conditions_and_samples_are_text(full: Path, tmp_path: Path) -> 
     hostile.write_bytes(full.read_bytes())
     for name in HOSTILE[:5]:
         theme_marts_support.write(hostile, theme_marts_support.study_rows(name))
-        text = rendered(hostile, has_pictures=True)
+        text = rendered(hostile, theme_pictures.theme_pictures)
         seen = {tag for tag, _ in Page(text).elements}
         assert seen <= {tag for tag, _ in Page(page(full)).elements}
         assert html.escape(name) in text or name in words(text)
@@ -496,7 +508,7 @@ def test_hostile_organisations_and_reasons_are_text(full: Path, tmp_path: Path) 
             names = {"reason", "low_at", "high_at", "status"} & {*table.column_names}
             row |= dict.fromkeys(names, HOSTILE[at % len(HOSTILE)])
     network_marts_support.write_published(hostile, rows)
-    text = rendered(hostile, has_pictures=True)
+    text = rendered(hostile, network_pictures.network_pictures)
     seen = {tag for tag, _ in Page(text).elements}
     assert seen <= {tag for tag, _ in Page(page(full)).elements}
     assert not any(name.startswith("on") for _, found in Page(text).elements for name in found)
@@ -519,7 +531,7 @@ def test_hostile_claims_and_reasons_are_text(tmp_path: Path) -> None:
         row |= {"claim": name, "statement": name, "place": name, "unit": name, "reason": name}
     for row, name in zip(rows[marts.SURVIVAL], HOSTILE, strict=False):
         row["reason"] = name
-    text = rendered(published(tmp_path, [], [], rows), has_pictures=True)
+    text = rendered(published(tmp_path, [], [], rows), all_pictures)
     seen = {tag for tag, _ in Page(text).elements}
     assert not seen & {"script", "foreignobject"}
     assert text.count("<style>") == 1
@@ -594,7 +606,7 @@ def test_coverage_shows_states_gaps_and_days_without_a_row(usual: Path) -> None:
 
 
 def test_empty_marts_make_a_page_that_says_so(tmp_path: Path) -> None:
-    text = words(rendered(published(tmp_path, [], []), has_pictures=True))
+    text = words(rendered(published(tmp_path, [], []), all_pictures))
     assert "No value is known for either platform." in text
     assert "No claim has been re-run." in text
     assert "No correlation could be measured." in text
@@ -609,7 +621,7 @@ def test_empty_marts_make_a_page_that_says_so(tmp_path: Path) -> None:
 def test_one_repository_one_day_and_enormous_numbers(tmp_path: Path) -> None:
     rows = [repository("github", 1, star_stock_count=2**62, commit_flow_count=0)]
     marts = published(tmp_path, rows, [coverage_day("github", date(2015, 1, 1))])
-    text = rendered(marts, has_pictures=True)
+    text = rendered(marts, all_pictures)
     assert "4.6 \N{MULTIPLICATION SIGN} 10¹⁸" in words(text)
     assert any("Every known value is 0." in svg for svg in pictures_in(text).values())
     assert "1 day, 2015-01-01" in words(text)
@@ -629,7 +641,7 @@ def test_unknown_coverage_is_not_zero_coverage(tmp_path: Path) -> None:
 def test_same_publication_same_bytes_and_the_same_pictures_beside_it(
     full: Path, tmp_path: Path
 ) -> None:
-    text = rendered(full, plots=tmp_path / "plots", has_pictures=True)
+    text = rendered(full, all_pictures, plots=tmp_path / "plots")
     assert text == page(full)
     assert "2026-03-04 05:06 UTC" in text
     assert not list(full.parent.glob(".unfinished*"))
