@@ -11,6 +11,8 @@ from dbt.adapters.duckdb.column import DuckDBColumn
 
 from assets.warehouse.assets import _columns_in, _events
 from assets.warehouse.lineage import LineageStore
+from orchestration.build import dbt_command
+from orchestration.manifest import environment
 
 MANIFEST: dict[str, Any] = {"nodes": {}, "macros": {}, "sources": {}}
 
@@ -54,3 +56,21 @@ def test_a_build_that_made_nothing_fails_as_dbt_says(tmp_path: Path) -> None:
     store = LineageStore(tmp_path, MANIFEST)
     with pytest.raises(RuntimeError, match="could not parse"):
         list(_events(build, tmp_path / "warehouse.duckdb", store, "days of the lake: all"))
+
+
+def test_the_adapter_counts_rows_without_dbts_macros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbt.parser.manifest import ManifestLoader
+
+    path, whole = tmp_path / "warehouse.duckdb", ManifestLoader.__dict__["load_macros"]
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table t as from range(7)")
+    for name, value in environment(tmp_path / "lake", path).items():
+        monkeypatch.setenv(name, value)
+    adapter = dbt_command()._initialize_dbt_core_adapter([])
+    with adapter.connection_named("rows"):
+        _, found = adapter.execute("select count(*) from t", fetch=True)
+    type(adapter.connections)._ENV.close()
+    assert found[0][0] == 7
+    assert ManifestLoader.__dict__["load_macros"] is whole
