@@ -18,6 +18,7 @@ from assets.github.shapes import KNOWN_TYPES
 from assets.huggingface.snapshot import LOADED as HUB_LOADED
 from checks.outcome import CheckOutcome, Row, Severity, failed, first_rows, listed, mined, passed
 from orchestration.lake import Entry, Lake, Partition, sha256_of_file
+from orchestration.parquet import asking_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -198,9 +199,7 @@ class _Files:
 
 @contextmanager
 def _files(rows: str, loaded: frozenset[str]) -> Iterator[_Files]:
-    import duckdb
-
-    with duckdb.connect() as connection:
+    with asking_files() as connection:
         yield _Files(connection, rows, loaded)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from assets.mining.questions import ABSENT, DISABLED, DMCA, HIDDEN, NEW, RECHECK, REFUSED
 from checks.outcome import CheckOutcome, failed, first_rows, listed, mined, passed
 from orchestration.lake import Lake
+from orchestration.parquet import asking_files
 
 ANSWERS, REQUESTS = "answers", "requests"
 # Of questions that were answered when they were asked last.
@@ -105,14 +106,12 @@ def _newest(
     lake: Lake, source: str, table: str, query: str, values: dict[str, Any]
 ) -> list[tuple[Any, ...]] | None:
     """What a query finds in the newest observation of a table; None without one."""
-    import duckdb
-
     days = lake.days(source, table)
     if not days:
         return None
     files: list[Path] = lake.partition(source, table, days[-1]).current_files()
     if not files:
         return None
-    with duckdb.connect() as connection:
+    with asking_files() as connection:
         found = connection.execute(query, {"files": [str(file) for file in files], **values})
         return found.fetchall()

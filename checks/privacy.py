@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from assets.publish.snapshot import DATABASE_NAME
 from checks.outcome import CheckOutcome, Row, failed, first_rows, listed, passed
 from checks.warehouse import reading
+from orchestration.parquet import asking_files
 from orchestration.privacy.masking import Masker
 from orchestration.privacy.optout import PLATFORMS, Account
 
@@ -70,8 +71,6 @@ def no_addresses(
             `most_files`. Of each, one block of rows at a place that its content decides.
         rows_a_file: rows of the block.
     """
-    import duckdb
-
     name = "no_raw_addresses"
     present = [file for file in files if file.is_file()]
     if not present:
@@ -79,8 +78,7 @@ def no_addresses(
     chosen = _spread(present, most_files)
     found: list[Row] = []
     looked_at = 0
-    with duckdb.connect() as connection:
-        connection.execute("set threads = 1")
+    with asking_files() as connection:
         for file in chosen:
             rows, leaks = _leaks(connection, file, rows_a_file)
             looked_at += rows

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from orchestration.failures import PermanentFailure
+from orchestration.parquet import asking_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -339,9 +340,7 @@ class Lake:
         Args:
             tables: column name to DuckDB type, by table.
         """
-        import duckdb
-
-        with duckdb.connect() as connection:
+        with asking_files() as connection:
             for table, schema in tables.items():
                 partition = self.partition(source, table, ANCHOR_DAY)
                 target = partition.folder / "anchor.parquet"

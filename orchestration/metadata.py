@@ -11,6 +11,8 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.parquet import asking_files
+
 PREVIEW_ROWS = 5
 MOST_CELL_CHARACTERS = 120
 
@@ -58,12 +60,10 @@ def preview(files: Sequence[Path], columns: Sequence[str]) -> dg.MetadataValue[A
     Args:
         columns: at most a handful, none with long texts.
     """
-    import duckdb
-
     if not files:
         return dg.MetadataValue.text("no rows")
     chosen = ", ".join(f'"{column}"' for column in columns)
-    with duckdb.connect() as connection:
+    with asking_files() as connection:
         found = connection.execute(
             f"select {chosen} from read_parquet($files) limit {PREVIEW_ROWS}",
             {"files": [str(file) for file in files]},

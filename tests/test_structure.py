@@ -13,7 +13,7 @@ LAYERS = [
         "orchestration.allocator",
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
         "orchestration.failures", "orchestration.lake", "orchestration.journal",
-        "orchestration.spreadsheets", "orchestration.manifest",
+        "orchestration.spreadsheets", "orchestration.manifest", "orchestration.parquet",
         "orchestration.privacy",
         "orchestration.clients", "orchestration.resources", "orchestration.metadata",
     ],

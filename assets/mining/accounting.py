@@ -12,6 +12,7 @@ from typing import Any
 from assets.mining.engine import ANSWERS, REQUESTS, Progress
 from orchestration.clients.http import BudgetState
 from orchestration.lake import Lake
+from orchestration.parquet import asking_files
 
 Row = dict[str, Any]
 _OUTCOMES = """
@@ -59,12 +60,10 @@ def coverage(rows: list[Row]) -> str:
 
 
 def _asked(lake: Lake, source: str, table: str, day: date, sql: str) -> list[Row]:
-    import duckdb
-
     files = [str(path) for path in lake.partition(source, table, day).current_files()]
     if not files:
         return []
-    with duckdb.connect() as connection:
+    with asking_files() as connection:
         found = connection.execute(sql, {"files": files})
         names = [column[0] for column in found.description or []]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
