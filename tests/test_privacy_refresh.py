@@ -86,7 +86,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                 folder=folder, OSMOSCOPE_DATA_DIR=str(folder),
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
-        outcome = run_job(settings, keys.REBUILD_JOB, FIRST_DAY, FIRST_DAY)
+        # Of a picture, text is in its SVG.
+        with patch("assets.publish.pictures.png_of", lambda _: b""):
+            outcome = run_job(settings, keys.REBUILD_JOB, FIRST_DAY, FIRST_DAY)
         assert outcome.failures == []
         assert [one for one in outcome.failed_checks if one[0] == "ERROR"] == []
         yield Story(folder, settings, service, people, needles, before, journal)
@@ -94,9 +96,11 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
 
 def small(settings: Settings) -> Settings:
-    """The same with the histories of few repositories."""
+    """The same with the histories of few repositories, and few draws: names are looked for."""
+    networks = settings.study.networks.model_copy(update={"null_draws": 2, "community_runs": 5})
     return settings.model_copy(
         update={
+            "study": settings.study.model_copy(update={"networks": networks}),
             "github": settings.github.model_copy(update={"history_limit": FEW}),
             "huggingface": settings.huggingface.model_copy(update={"history_limit": FEW}),
         }

@@ -48,7 +48,9 @@ def installation(
     real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("real")
-    (folder / "osmoscope.toml").touch()
+    # Rows are counted here: how often a network is drawn anew beside it does not matter.
+    few = "[study.networks]\nnull_draws = 2\ncommunity_runs = 5\n"
+    (folder / "osmoscope.toml").write_text(few)
     dump = real_data / "huggingface" / "models-2026-08.jsonl.gz"
     hub = run_anew("ingest-hub", dump, "--observed-on", "2026-08-31", "--json", folder=folder)
     assert hub.returncode == 0, hub.stderr
