@@ -330,12 +330,14 @@ def make_tables(
     connection: duckdb.DuckDBPyConnection, rows: Mapping[StudyTable, Sequence[Row]]
 ) -> None:
     """Make tables of the study in a warehouse, with these rows."""
+    connection.begin()
     for table, own in rows.items():
         make_table(connection, table)
         connection.register("new_rows", table_of(table, own))
         names = ", ".join(table.column_names)
         connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM new_rows")
         connection.unregister("new_rows")
+    connection.commit()
 
 
 def _interval(name: str, value: float, reach: float) -> Row:

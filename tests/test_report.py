@@ -138,6 +138,8 @@ def published(
     """A publication made from a small warehouse with the marts' own columns."""
     warehouse = folder / "warehouse.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
+        # One wait for the disk; tables of the study come in a transaction of their own.
+        connection.begin()
         connection.execute("CREATE SCHEMA marts")
         connection.execute(f"CREATE TABLE marts.mart_repository_activity ({ACTIVITY})")
         connection.execute(f"CREATE TABLE marts.mart_coverage ({COVERAGE})")
@@ -154,6 +156,7 @@ def published(
                 )
         connection.execute(CLASSES)
         connection.execute("CREATE TABLE marts.mart_intensity_estimate (design VARCHAR)")
+        connection.commit()
         rows = study_of(repositories) if study is None else study
         none: dict[StudyTable, list[Row]] = {
             table: [] for table in (*NETWORK_TABLES, *THEME_TABLES)

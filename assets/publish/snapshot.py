@@ -306,6 +306,8 @@ def _build(
     parquet = folder / "parquet"
     parquet.mkdir(parents=True)
     connection.execute("ATTACH ? AS target", [str(folder / DATABASE_NAME)])
+    # Each comment on its own would wait for the disk.
+    connection.begin()
     for name in PUBLISHED_TABLES:
         connection.execute(f"CREATE TABLE target.{name} AS FROM {SCHEMA}.{name}")
     for (table, column), text in _comments(connection).items():
@@ -322,6 +324,7 @@ def _build(
         connection.execute(f"COMMENT ON COLUMN target.publication.{name} IS {_literal(text)}")
     marks = ", ".join("?" for _ in PUBLICATION_COLUMNS)
     connection.executemany(f"INSERT INTO target.publication VALUES ({marks})", publication)
+    connection.commit()
     for name in (*PUBLISHED_TABLES, "publication"):
         path = parquet / f"{name}.parquet"
         connection.execute(
