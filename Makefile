@@ -23,8 +23,9 @@ $(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
 
+# Three for two cores: some tests wait for a clock, a server or the disk most of their time.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # mypy works on one core only, so that the SQL is looked at beside it.
 check:
