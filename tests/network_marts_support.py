@@ -173,9 +173,11 @@ def write_published(path: Path, rows: Mapping[StudyTable, Sequence[Row]]) -> Non
     if path.exists():
         path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
+        connection.begin()
         for table, own in rows.items():
             connection.register("made", table_of(table, own))
             connection.execute(
                 f"CREATE OR REPLACE TABLE main.{table.name.split('.')[1]} AS FROM made"
             )
             connection.unregister("made")
+        connection.commit()

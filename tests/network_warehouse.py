@@ -100,12 +100,14 @@ def network_warehouse(path: Path, world: World, drawn: int = 4) -> Path:
         ],
     }  # fmt: skip
     with duckdb.connect(str(path)) as connection:
+        connection.begin()
         connection.execute("CREATE SCHEMA IF NOT EXISTS core")
         for name, columns in COLUMNS.items():
             connection.execute(f"CREATE TABLE core.{name} ({columns})")
             if tables[name]:
                 given = pa.Table.from_pylist(tables[name])  # noqa: F841 - read by name
                 connection.execute(f"INSERT INTO core.{name} BY NAME SELECT * FROM given")
+        connection.commit()
     return path
 
 

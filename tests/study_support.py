@@ -45,6 +45,8 @@ def study_warehouse(
     """
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
+        # One wait for the disk, not one for each comment.
+        connection.begin()
         connection.execute("CREATE SCHEMA marts; CREATE SCHEMA intermediate; CREATE SCHEMA study")
         connection.execute(
             "CREATE TABLE marts.mart_coverage (platform VARCHAR, day DATE, event_count BIGINT)"
@@ -86,6 +88,7 @@ def study_warehouse(
             make_table(connection, table)
             given = table_of(table, rows or [])  # noqa: F841 - read by name
             connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
+        connection.commit()
     return path
 
 
