@@ -191,11 +191,11 @@ class Memberships:
 
     def organisations_at(self, account: int, at: int, *, public_only: bool = False) -> Ints:
         """Organisations of an account at a time."""
-        mine = self.account == account
-        mine &= (self.since <= at) & ((self.until == 0) | (at < self.until))
+        rows = np.flatnonzero(self.account == account)
+        held = (self.since[rows] <= at) & ((self.until[rows] == 0) | (at < self.until[rows]))
         if public_only:
-            mine &= self.is_public
-        organisations: Ints = self.organisation[mine]
+            held &= self.is_public[rows]
+        organisations: Ints = self.organisation[rows][held]
         return organisations
 
     def visibility(self, organisation: int) -> str:
