@@ -8,8 +8,10 @@ them. All of a step's outcomes are reported before one that blocks stops what co
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -28,6 +30,7 @@ from checks import (
 )
 from checks.outcome import CheckOutcome
 from checks.suites import SUITES
+from checks.warehouse import kept_open
 from orchestration import keys, metadata
 from orchestration.lake import Lake
 from orchestration.privacy.optout import accounts, read
@@ -355,7 +358,7 @@ def _suite_step(table: str, key: dg.AssetKey) -> dg.AssetChecksDefinition:
     ) -> Iterable[CheckOutcome]:
         del context
         suite = SUITES[table](_now())
-        with installation.warehouse() as warehouse:
+        with _warehouse(installation) as warehouse:
             frame = expectations.read_frame(warehouse, suite)
         return expectations.evaluate(suite, frame)
 
@@ -369,7 +372,7 @@ def _coverage(
 ) -> Iterable[CheckOutcome]:
     del context
     days = installation.lake().days(*ARCHIVE)
-    with installation.warehouse() as warehouse:
+    with _warehouse(installation) as warehouse:
         return [coverage.coverage_mart(warehouse, days)]
 
 
@@ -378,7 +381,7 @@ def _samples(
 ) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
     del context
     study = installation.settings().study.name
-    with installation.warehouse() as warehouse:
+    with _warehouse(installation) as warehouse:
         yield keys.SAMPLE_STRATUM, sampling.counts_add_up(warehouse, study)
         yield keys.SAMPLE_MEMBER, sampling.weights_stand_for_strata(warehouse, study)
         yield keys.SAMPLE_MEMBER, sampling.numbers_are_permanent(warehouse, study)
@@ -389,7 +392,7 @@ def _estimates(
 ) -> Iterable[CheckOutcome]:
     del context
     study = installation.settings().study
-    with installation.warehouse() as warehouse:
+    with _warehouse(installation) as warehouse:
         return [sampling.estimates_hold(warehouse, study.name, study.sample.designs)]
 
 
@@ -397,8 +400,15 @@ def _codings(
     context: dg.AssetCheckExecutionContext, installation: Installation
 ) -> Iterable[CheckOutcome]:
     del context
-    with installation.warehouse() as warehouse:
+    with _warehouse(installation) as warehouse:
         return [themes.codings_are_whole(warehouse)]
+
+
+@contextmanager
+def _warehouse(installation: Installation) -> Iterator[Path]:
+    """The warehouse, opened once for all that a step's checks ask of it."""
+    with installation.warehouse() as path, kept_open(warehouse=path):
+        yield path
 
 
 def _figures_step(
@@ -413,7 +423,7 @@ def _figures_step(
     ) -> Iterator[tuple[dg.AssetKey, CheckOutcome]]:
         del context
         study = installation.settings().study.name
-        with installation.warehouse() as warehouse:
+        with _warehouse(installation) as warehouse:
             for key, several in planned.items():
                 rules = all_rules[".".join(key.path)]
                 for one in several:
@@ -428,7 +438,7 @@ def _published(
     del context
     settings = installation.settings()
     opted_out = accounts(read(settings.opt_out_path))
-    with installation.warehouse() as warehouse:
+    with _warehouse(installation) as warehouse:
         return [
             coverage.published_copy(warehouse, settings.published_dir),
             privacy.published_is_pseudonymous(
