@@ -6,7 +6,9 @@ model with expected degrees (`bicm`).
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -37,6 +39,8 @@ HEADLINE = (
 ROUNDS = 80
 # Spread of the logarithm of sizes between rows that trade.
 SPREAD = 1.0
+# Rewired networks at a time: each takes as much memory as the network.
+MOST_AT_ONCE = 2
 
 Whole = NDArray[np.int64]
 Seed = int | Sequence[int]
@@ -218,7 +222,13 @@ def z_scores(
     more = figures or {}
     before = _figures(acts, mode, window, more, observed)
     draw = _drawer(acts, mode, window)
-    drawn = [_figures(draw((seed, place), rounds), mode, window, more) for place in range(draws)]
+
+    def of_draw(place: int) -> list[float | None]:
+        return _figures(draw((seed, place), rounds), mode, window, more)
+
+    # Each draw has a seed of its own, and sorting needs no interpreter.
+    with ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1)) as pool:
+        drawn = list(pool.map(of_draw, range(draws)))
     return [
         z_score(name, before[place], [one[place] for one in drawn])
         for place, name in enumerate((*HEADLINE, *more))
