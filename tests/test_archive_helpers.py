@@ -142,3 +142,41 @@ def test_no_helper_outlives_its_parent(is_busy: bool) -> None:
         parent.kill()
         parent.wait()
     assert is_gone(number)
+
+
+NESTED = """
+import multiprocessing, os
+from assets.github.helpers import helpers
+
+def run():
+    print(helpers(1)[0].call(os.getpid), flush=True)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=run)
+    process.start()
+    process.join()
+    print(process.exitcode)
+"""
+
+
+def test_run_in_a_process_of_its_own_ends_with_its_helper(tmp_path: Path) -> None:
+    """As the orchestrator launches runs."""
+    script = tmp_path / "nested.py"
+    script.write_text(NESTED, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=ROOT, timeout=60, check=True, text=True,
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    number, code = done.stdout.split()
+    assert code == "0"
+    assert is_gone(int(number))
+
+
+def test_process_ends_with_its_helper() -> None:
+    program = "import os; from assets.github.helpers import helpers; "
+    program += "print(helpers(1)[0].call(os.getpid))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, timeout=60, check=True, capture_output=True
+    )
+    assert done.stderr == b""
+    assert is_gone(int(done.stdout))

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from multiprocessing.util import Finalize
 from typing import ParamSpec, TypeVar
 
 from orchestration.failures import TransientFailure
@@ -44,6 +45,10 @@ class Helper:
         if self._pool is None:
             # Spawned: a fork would inherit the locks of DuckDB's threads without the threads.
             self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin)
+            # Where this process is itself one of multiprocessing's, as a run that the orchestrator
+            # launches, it waits for its children before it ends what they wait for: this comes
+            # before that, and before the queues to them are closed (priority 10).
+            Finalize(self, self._pool.shutdown, exitpriority=100)
         try:
             return self._pool.submit(function, *args, **kwargs).result()
         except BrokenProcessPool as error:
