@@ -305,8 +305,8 @@ class Partition:
             "day": self.day.isoformat(),
         }
         ordered = sorted(entries, key=lambda entry: str(entry["name"]))
-        # A line for each row: with indents Python's encoder is twenty times slower, and the
-        # manifest of a day is written for each of its hours.
+        # A line for each row: Python's encoder is slow with indents, and the manifest of a
+        # day is written for each of its hours.
         rows = ",\n".join(json.dumps(row, default=str) for row in ordered)
         text = f'{json.dumps(head)[:-1]}, "entries": [\n{rows}\n]}}\n'
         write_atomically(self.manifest, text)

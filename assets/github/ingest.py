@@ -192,7 +192,7 @@ class Ingester:
         """What each hour gave, in their order, `settings.workers` of them at a time.
 
         One at a time is converted in this process and the others in helpers: two in one process
-        wait for each other a fifth of the time, as unpacking is Python's.
+        wait for each other, as unpacking is Python's.
         """
         if not hours:
             return

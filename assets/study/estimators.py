@@ -314,7 +314,7 @@ def share(sample: Sample, is_true: ArrayLike) -> Estimate:
     # All or none have it: as many units as the unequal weights are worth (Kish 1965).
     alike = float(sample.weight.sum() ** 2 / (sample.weight**2).sum())
     effective = spread / se**2 if se > 0 else alike
-    t = _t(plain.degrees)
+    t = t_quantile(plain.degrees)
     middle = (p + t * t / (2 * effective)) / (1 + t * t / effective)
     half = t * math.sqrt(spread / effective + (t / (2 * effective)) ** 2) / (1 + t * t / effective)
     low, high = max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half))
@@ -342,7 +342,7 @@ def quantile(sample: Sample, values: ArrayLike, level: float = 0.5) -> Estimate:
     less, free_less = _error_of_share(sample, y < value)
     up_to, free_up_to = _error_of_share(sample, y <= value)
     degrees = min(free_less, free_up_to)
-    t = _t(degrees)
+    t = t_quantile(degrees)
     low = _inverse(ordered, shares, level - t * less) if less else value
     high = _inverse(ordered, shares, level + t * up_to) if up_to else value
     tied = np.unique(y[sample.is_in], return_counts=True)[1] > 1
@@ -371,7 +371,7 @@ def mid_median(sample: Sample, values: ArrayLike) -> Estimate:
     share = np.zeros(y.size)
     share[sample.is_in] = below(at, float(mid_places(weight, 0.5)))
     error, degrees = _error_of_share(sample, share)
-    t = _t(degrees)
+    t = t_quantile(degrees)
     low, value, high = mid_quantiles(ordered, weight, [0.5 - t * error, 0.5, 0.5 + t * error])
     return Estimate(
         value=float(value),
@@ -426,12 +426,12 @@ def standard_error(sample: Sample, residuals: ArrayLike) -> tuple[float, float]:
 
 def t_quantile(degrees: float) -> float:
     """Half the width of an interval of 95 % in standard errors."""
-    return _t(degrees)
+    return float(_t_quantiles(degrees))
 
 
 def _estimate(sample: Sample, value: float, residuals: Floats, interval: Interval) -> Estimate:
     se, degrees = _error(sample, np.where(sample.is_in, residuals, 0.0))
-    half = _t(degrees) * se
+    half = t_quantile(degrees) * se
     if se == 0:
         low, high, method = value, value, "census" if not sample.rest.any() else "constant"
     elif interval == "log" and value > 0:
@@ -443,33 +443,18 @@ def _estimate(sample: Sample, value: float, residuals: Floats, interval: Interva
 
 
 def _error(sample: Sample, residuals: Floats) -> tuple[float, float]:
-    """Square root of the summed variance of the groups, and Satterthwaite's degrees of freedom.
-
-    Cochran 1977, (5.6) and (5.16). Units that are not in count as zeros: what varies is also how
-    many of a stratum are in.
-    """
-    weighted = sample.weight * residuals
-    drawn = sample.group_drawn.astype(np.float64)
-    groups = drawn.size
-    sums = np.bincount(sample.group, weighted, minlength=groups)
-    means = sums / np.maximum(drawn, 1)
-    centred = weighted - means[sample.group]
-    squares = np.bincount(sample.group, centred**2, minlength=groups)
-    # Units that were drawn and are not at hand are zeros.
-    lacking = drawn - np.bincount(sample.group, minlength=groups)
-    spread = squares + lacking * means**2
-    free = np.maximum(drawn - 1, 1)
-    parts = sample.rest * drawn / free * spread
-    parts[drawn < 2] = 0.0
-    variance = float(parts.sum())
-    # What is left of rounding in a constant is no spread.
-    if variance <= 1e-24 * float((weighted**2).sum()):
-        return 0.0, math.inf
-    return math.sqrt(variance), variance**2 / float((parts**2 / free).sum())
+    """`_errors` of one statistic."""
+    errors, degrees = _errors(sample, residuals[:, None])
+    return float(errors[0]), float(degrees[0])
 
 
 def _errors(sample: Sample, residuals: Floats) -> tuple[Floats, Floats]:
-    """`_error` of every column of (n, k) residuals."""
+    """Standard errors of (n, k) residuals, a column a statistic, and their degrees of freedom.
+
+    Square root of the summed variance of the groups, and Satterthwaite's degrees (Cochran 1977, 5.6
+    and 5.16). Units that are not in count as zeros: what varies is also how many of a stratum are
+    in.
+    """
     count = residuals.shape[1]
     weighted = sample.weight[:, None] * residuals
     drawn = sample.group_drawn.astype(np.float64)[:, None]
@@ -480,6 +465,7 @@ def _errors(sample: Sample, residuals: Floats) -> tuple[Floats, Floats]:
         return np.asarray(found.reshape(drawn.size, count))
 
     means = summed(weighted) / np.maximum(drawn, 1)
+    # Units that were drawn and are not at hand are zeros.
     lacking = drawn[:, 0] - np.bincount(sample.group, minlength=drawn.size)
     spread = summed((weighted - means[sample.group]) ** 2) + lacking[:, None] * means**2
     free = np.maximum(drawn - 1, 1)
@@ -527,8 +513,10 @@ def _within_one(delta: float, se: float, degrees: float) -> tuple[float, float]:
     if se == 0:
         return delta, delta
     if abs(delta) >= 1:
-        return max(-1.0, delta - _t(degrees) * se), min(1.0, delta + _t(degrees) * se)
-    middle, half = math.atanh(delta), _t(degrees) * se / (1 - delta**2)
+        return max(-1.0, delta - t_quantile(degrees) * se), min(
+            1.0, delta + t_quantile(degrees) * se
+        )
+    middle, half = math.atanh(delta), t_quantile(degrees) * se / (1 - delta**2)
     return math.tanh(middle - half), math.tanh(middle + half)
 
 
@@ -540,14 +528,8 @@ def _p_value(delta: float, se: float, degrees: float) -> float:
     return float(2 * t.sf(abs(delta) / se, degrees))
 
 
-def _t(degrees: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf((1 + LEVEL) / 2, degrees))
-
-
-def _t_quantiles(degrees: Floats) -> Floats:
-    """`_t` of many; `t.ppf` looks at its arguments for longer than it computes."""
+def _t_quantiles(degrees: Floats | float) -> Floats:
+    """Student's; `scipy.stats.t.ppf` looks at its arguments for longer than it computes."""
     from scipy.special import stdtrit
 
     return np.asarray(stdtrit(degrees, (1 + LEVEL) / 2))

@@ -559,7 +559,8 @@ def _ratio_of_mid_medians(table: _Table, first: _Part, second: _Part) -> tuple["
 
     On a logarithmic scale the distance of an end is that of the two, squared and summed. The edge
     of an ellipse would find the roughest spot of either distribution and hold more than stated; it
-    is for where a logarithm is none.
+    is for where a logarithm is none, and for owners in common, whose medians move together by ways
+    up and down that differ in length.
     """
     parts = (first, second)
     centre = [float(mid_quantiles(part.value, part.weight, 0.5)) for part in parts]
@@ -571,17 +572,16 @@ def _ratio_of_mid_medians(table: _Table, first: _Part, second: _Part) -> tuple["
          for part, error in zip(parts, shares.errors, strict=True)]
         for sign in (-1, 1)
     )  # fmt: skip
-    if min(low) <= 0:
+    if shares.has_common or min(low) <= 0:
         edge = [mid_quantiles(part.value, part.weight, 0.5 + far)
                 for part, far in zip(parts, shares.edge, strict=True)]  # fmt: skip
         return shares, _ratio_ends(centre, edge, edge, "nominal")
     down, up = np.log(centre) - np.log(low), np.log(high) - np.log(centre)
-    far = [
-        math.sqrt(max(0.0, one**2 + other**2 + 2 * shares.together * one * other))
-        for one, other in ((down[0], up[1]), (up[0], down[1]))
-    ]
     plain = centre[0] / centre[1]
-    ends = plain * math.exp(-far[0]), plain * math.exp(far[1])
+    ends = (
+        plain * math.exp(-math.hypot(down[0], up[1])),
+        plain * math.exp(math.hypot(up[0], down[1])),
+    )
     error = (ends[1] - ends[0]) / (2 * shares.quantile)
     return shares, Interval(*ends, error, None, "nominal")
 
@@ -626,13 +626,13 @@ class _Shares:
 
     Attributes:
         errors: (2,) standard errors.
-        together: correlation of the first with what the second has less.
+        has_common: whether some owners move both.
         quantile: of Student's t.
         edge: (ANGLES,) of either, how far it is from one half on the edge of an ellipse.
     """
 
     errors: Floats
-    together: float
+    has_common: bool
     quantile: float
     edge: Slopes
 
@@ -657,8 +657,7 @@ def _shares(table: _Table, first: _Part, second: _Part, inside: Sequence[Any]) -
     quantile = _compared(first, second, moved, without).quantile
     far = quantile * (axes @ edge)
     errors = np.sqrt(np.diag(squares))
-    together = float(squares[0, 1]) / (float(errors.prod()) or 1.0)
-    return _Shares(errors, together, quantile, (far[0], -far[1]))
+    return _Shares(errors, bool(squares[0, 1]), quantile, (far[0], -far[1]))
 
 
 def _step(table: _Table, part: _Part, fewest: Floats, most: Floats) -> float:
