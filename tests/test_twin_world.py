@@ -58,7 +58,21 @@ def differences(a: Any, b: Any, path: str = "world") -> list[str]:
     return [] if same else [path]
 
 
-# ---------------------------------------------------------------- arithmetic of the marks
+# ---------------------------------------------------------------- arithmetic of hashes and marks
+
+
+def test_a_hash_is_splitmix64_and_equal_for_single_numbers_and_arrays() -> None:
+    # The first outputs for the seeds 0 and 1234567, as published with the generator.
+    assert mixed(0)[0] == 0xE220A8397B1DCDAF
+    assert mixed(1_234_567)[0] == 6_457_827_717_110_365_317
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        columns = rng.integers(-(2**62), 2**62, (3, 4))
+        whole = mixed(columns[0], 7, columns[1], columns[2], -2)
+        for place, (one, other, last) in enumerate(columns.T):
+            assert mixed(int(one), 7, other, np.array([last]), -2) == whole[place]
+        of_rest = mixed(int(columns[0, 0]), columns[1], 3)
+        assert of_rest[2] == mixed(columns[0, :1], columns[1, 2], 3)[0]
 
 
 def test_marks_are_as_many_as_the_closed_form_says() -> None:
