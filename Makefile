@@ -2,22 +2,37 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# mypy in a folder of its own, as it and dbt exclude each other's versions of pathspec.
+TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# A lock names all that is needed. Compiling is done by two processes, and without the libraries'
+# own tests: pip does it with one.
+INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
+COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/tests?/' $(VENV)/lib || true
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
+	--no-emit-find-links --no-emit-trusted-host
+
+# Where it is set, each of the processes that tests start compiles all it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check lint types sql dev bench lock clean
 
 # A stamp per lock file: an environment is made once and again when a lock changes.
 $(VENV)/run.stamp: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL_LOCKED) -r requirements.lock
 	$(INSTALL) --no-deps --editable .
+	$(COMPILE)
 	touch $@
 
 # The other lock is a part of this one: one go where nothing is installed yet.
-$(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml
+$(VENV)/dev.stamp: requirements-dev.lock requirements-types.lock requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL_LOCKED) -r requirements-dev.lock
+	$(INSTALL_LOCKED) --target $(TYPES) --upgrade -r requirements-types.lock
 	$(INSTALL) --no-deps --editable .
+	$(COMPILE)
 	touch $(VENV)/run.stamp $@
 
 demo: $(VENV)/run.stamp
@@ -27,7 +42,7 @@ demo: $(VENV)/run.stamp
 test: check
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# mypy works on one core only, so that the SQL is looked at beside it.
+# mypy uses two cores for a part of its time, so that the SQL is looked at beside it.
 check:
 	$(MAKE) --jobs 2 --output-sync lint types sql
 
@@ -36,7 +51,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/dev.stamp
-	$(BIN)/mypy
+	PYTHONPATH=$(TYPES) $(BIN)/python -m mypy
 
 sql: $(VENV)/dev.stamp
 	OSMOSCOPE_WAREHOUSE=warehouse.duckdb OSMOSCOPE_LAKE=lake $(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
@@ -59,8 +74,13 @@ bench: $(VENV)/dev.stamp
 
 lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools
-	$(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --output-file requirements-types.lock requirements-types.in
+	for lock in requirements*.lock; do \
+		grep -q '^# Made by' $$lock || \
+		sed -i '1i # Made by: make lock. Hashes only: the index is the one pip is configured with.' $$lock; \
+	done
 
 clean:
 	rm -rf $(VENV) data build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
