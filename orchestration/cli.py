@@ -442,7 +442,7 @@ def dev(
 def _lake_and_salt(settings: Settings, folder: Path | None) -> "tuple[Lake, bytes]":
     """The lake that files go to, and the salt that belongs to it."""
     from orchestration.lake import Lake
-    from orchestration.resources import address_salt
+    from orchestration.salt import address_salt
 
     if folder is None:
         return Lake(settings.lake_root), address_salt(settings.data_dir)

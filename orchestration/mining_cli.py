@@ -64,7 +64,7 @@ def github(json_: Json = False) -> None:
             "Set it to one token or several, separated by commas; no scope is needed.",
         )
     from assets.github.mining import observe_github
-    from orchestration.resources import address_salt
+    from orchestration.salt import address_salt
 
     with _asking() as live:
         observe_github(_lake(settings), settings, address_salt(settings.data_dir), progress=live)
@@ -78,7 +78,7 @@ def huggingface(json_: Json = False) -> None:
     if settings.huggingface.source == "off":
         raise SettingsError("huggingface.source is 'off'.", "Set it to 'api'.")
     from assets.huggingface.observation import observe
-    from orchestration.resources import address_salt
+    from orchestration.salt import address_salt
 
     with _asking() as live:
         salt = address_salt(settings.data_dir)
@@ -95,7 +95,7 @@ def bootstrap(
 ) -> None:
     """Take the Hub's models of today from its public table instead of listing them."""
     from assets.huggingface.observation import bootstrap as bootstrapped
-    from orchestration.resources import address_salt
+    from orchestration.salt import address_salt
 
     settings = Settings.load()
     with _asking() as live:
@@ -116,7 +116,7 @@ def request_access(
     from assets.huggingface.access import check_confirmed
     from assets.huggingface.access import request_access as requested
     from assets.huggingface.gated import never_asked
-    from orchestration.resources import address_salt
+    from orchestration.salt import address_salt
 
     settings = Settings.load()
     hub, lake = settings.huggingface, _lake(settings)

@@ -109,7 +109,7 @@ def apply(json_: Json = False) -> None:
     from dataclasses import asdict
 
     from orchestration.privacy import removal
-    from orchestration.resources import address_salt
+    from orchestration.salt import address_salt
 
     settings = Settings.load()
     with err.status("looking") as status:

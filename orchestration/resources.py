@@ -4,8 +4,6 @@ Belongs here: Dagster resources, and the translation of our failures into Dagste
 belong here: clients of sources (orchestration.clients) and settings' definitions.
 """
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +13,11 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from orchestration import keys
-from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
-from orchestration.lake import PRIVATE_FILE, Lake, write_whole
+from orchestration.failures import OsmoscopeError, TransientFailure
+from orchestration.lake import Lake
+from orchestration.salt import address_salt
 from orchestration.settings import Settings
 
-SALT_VARIABLE = "OSMOSCOPE_EMAIL_SALT"
-SALT_BYTES = 32
-LEAST_SALT_BYTES = 16
 # A night's dbt build takes minutes; who waits longer waits for a stuck process.
 WAREHOUSE_WAIT_SECONDS = 3600.0
 
@@ -82,34 +78,6 @@ def warehouse_lock(
         yield
     finally:
         lock.release()
-
-
-def address_salt(data_dir: Path) -> bytes:
-    """The salt, from the environment or from a private file made at first use.
-
-    Without the same salt the hashes of two installations cannot be joined; losing it makes new
-    hashes differ from old ones, so it is written once and never over.
-
-    Raises:
-        PermanentFailure: it is too short to protect anything.
-    """
-    given = os.environ.get(SALT_VARIABLE)
-    if given is not None:
-        return _long_enough(given.encode(), f"The salt in {SALT_VARIABLE}")
-    path = data_dir / "private" / "email.salt"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            write_whole(path, secrets.token_hex(SALT_BYTES).encode(), PRIVATE_FILE)
-    return _long_enough(path.read_bytes(), f"The salt in {path}")
-
-
-def _long_enough(salt: bytes, what: str) -> bytes:
-    if len(salt) < LEAST_SALT_BYTES:
-        raise PermanentFailure(
-            f"{what} is shorter than {LEAST_SALT_BYTES} bytes.", "Use 32 random characters."
-        )
-    return salt
 
 
 def retry_policy() -> dg.RetryPolicy:

@@ -251,7 +251,7 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _salt(settings: Settings) -> Finding:
-    from orchestration.resources import SALT_VARIABLE, address_salt
+    from orchestration.salt import SALT_VARIABLE, address_salt
 
     path = settings.data_dir / "private" / "email.salt"
     if SALT_VARIABLE not in os.environ and not path.exists():

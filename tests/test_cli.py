@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
-from command import one_line, run, run_anew
+from command import COMMAND, environment_of, one_line, run, run_anew
 from test_report import coverage_day, repository
 from test_report import published as publication
 
@@ -92,6 +94,18 @@ def test_ingest_archive_is_a_table_without_json(hours: Path, tmp_path: Path) -> 
     assert done.returncode == 0
     assert "2025-10-06-3.json.gz" in done.stdout
     assert "malformed_lines" in done.stdout
+
+
+def test_ingest_archive_does_without_the_orchestrator(hours: Path, tmp_path: Path) -> None:
+    """Its import takes as long as the conversion of several hours."""
+    command = [sys.executable, "-X", "importtime", str(COMMAND), "ingest-archive"]
+    done = subprocess.run(
+        [*command, str(hours / "2025-10-06-3.json.gz"), "--out", str(tmp_path / "lake")],
+        cwd=tmp_path, env=environment_of(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = {row.rpartition("|")[2].strip() for row in done.stderr.splitlines()}
+    assert {"duckdb", "orchestration.lake"} <= imported
+    assert not imported & {"dagster", "dbt", "pandas", "pyarrow", "scipy", "sklearn"}
 
 
 def test_an_empty_installation_says_what_to_do(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from orchestration import demo, keys
 from orchestration.build import build_defs
 from orchestration.lake import Lake
 from orchestration.manifest import dbt_manifest
-from orchestration.resources import address_salt, told_to_dagster
+from orchestration.resources import told_to_dagster
 from orchestration.runs import Outcome, run_job
+from orchestration.salt import address_salt
 from orchestration.settings import Settings
 
 pytestmark = pytest.mark.slow

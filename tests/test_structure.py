@@ -14,7 +14,7 @@ LAYERS = [
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
         "orchestration.failures", "orchestration.lake", "orchestration.journal",
         "orchestration.spreadsheets", "orchestration.manifest", "orchestration.parquet",
-        "orchestration.privacy",
+        "orchestration.privacy", "orchestration.salt",
         "orchestration.clients", "orchestration.resources", "orchestration.metadata",
     ],
     ["assets"],
