@@ -369,13 +369,11 @@ def ingest_archive(
     lake, salt = _lake_and_salt(settings, folder)
     ingester = Ingester(lake, settings.archive, salt)
     ingester.prepare()
-    entries = []
     with _progress() as progress:
         task = progress.add_task("reading", total=len(files))
-        for file in files:
-            progress.update(task, description=escape(file.name))
-            entries.append(ingester.file(file))
-            progress.advance(task)
+        entries = ingester.files(
+            files, lambda row: progress.update(task, description=escape(row["name"]), advance=1)
+        )
     if json_:
         print_json({"files": [_file_row(*pair) for pair in zip(files, entries, strict=True)]})
     else:

@@ -1,9 +1,11 @@
 """The processes beside this one: what they give back, and what becomes of them."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from itertools import count
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from archive_support import DAY, ingester, leftovers, write_day
 
-from assets.github import helpers
+from assets.github import helpers, ingest
 from assets.github.helpers import Helper
 from orchestration.clients.archive import ArchiveSource
 from orchestration.failures import PermanentFailure, TransientFailure
@@ -95,6 +97,67 @@ def once_killed(helper: Helper) -> Callable[..., Any]:
     return called
 
 
+def test_killed_helper_ends_the_ingest_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_day(tmp_path / "p")
+    helper = Helper()
+    monkeypatch.setattr(helpers, "_helpers", [helper])
+    monkeypatch.setattr(helper, "call", once_killed(helper))
+    monkeypatch.setattr(ingest, "HELPER_BYTES", 1)
+    work, paths = ingester(tmp_path / "lake", workers=2), sorted((tmp_path / "p").iterdir())
+    with pytest.raises(TransientFailure, match="was killed"):
+        work.files(paths)
+    assert [entry["state"] for entry in work.files(paths)] == ["ok"] * 24
+    assert leftovers(work.lake) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_chains_are_worked_off_in_their_order(count: int) -> None:
+    rng = random.Random(count)
+    chains = [[(chain, link) for link in range(rng.randint(1, 4))] for chain in range(9)]
+    ended: list[tuple[int, int]] = []
+
+    def do(_: Helper | None, task: tuple[int, int]) -> int:
+        before = [other for other in ended if other[0] == task[0]]
+        assert before == chains[task[0]][: task[1]]
+        time.sleep(rng.random() / 500)
+        ended.append(task)
+        return sum(task)
+
+    told = list(helpers.work_off(chains, count, do))
+    assert sorted(told) == [(task, sum(task)) for chain in chains for task in chain]
+
+
+def test_chains_are_worked_off_at_the_same_time() -> None:
+    is_other_begun = threading.Event()
+
+    def do(_: Helper | None, task: str) -> bool:
+        if task == "other":
+            is_other_begun.set()
+        return is_other_begun.wait(10)
+
+    chains = [["first", "second"], ["other"]]
+    done = dict(helpers.work_off(chains, 2, do))
+    assert done == {"first": True, "second": True, "other": True}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_failed_task_ends_the_work(count: int) -> None:
+    begun: list[int] = []
+
+    def do(_: Helper | None, task: int) -> None:
+        begun.append(task)
+        if task == 0:
+            refuse("It is so.", "Do this.")
+        time.sleep(0.05)
+
+    with pytest.raises(PermanentFailure):
+        list(helpers.work_off([[0, 1], *([task] for task in range(2, 40))], count, do))
+    assert 1 not in begun
+    assert len(begun) < 10
+
+
 def test_helper_lets_go_of_a_day(tmp_path: Path) -> None:
     write_day(tmp_path / "p")
     work = ingester(tmp_path / "lake", workers=2)
@@ -105,8 +168,6 @@ def test_helper_lets_go_of_a_day(tmp_path: Path) -> None:
 
 def held() -> int:
     """How many days the process that this is called in has files open for."""
-    from assets.github import ingest
-
     return len(ingest._ingesters)
 
 

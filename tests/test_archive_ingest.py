@@ -611,7 +611,7 @@ def test_every_hour_of_a_damaged_day_has_its_row(tmp_path: Path) -> None:
         day_of(work, tmp_path / "earlier", day=earlier)
     seen: list[str] = []
     entries = day_of(work, primary, mirror, progress=lambda row: seen.append(row["name"]))
-    assert seen == [hour_name(DAY, hour) for hour in range(24)]
+    assert sorted(seen) == sorted(hour_name(DAY, hour) for hour in range(24))
     assert sorted(entries) == list(range(24))
     special = {3: "missing", 5: "truncated", 7: "mirrored", 9: "malformed_lines", 13: "thin"}
     assert states(entries) == {hour: special.get(hour, "ok") for hour in range(24)}
@@ -856,7 +856,7 @@ def test_several_unreachable_hours_are_one_failure(tmp_path: Path) -> None:
     with pytest.raises(TransientFailure) as error:
         work.day(source, DAY, progress=lambda row: seen.append(row["name"]))
     assert "2 hours were not loaded (2024-05-06-4, 2024-05-06-17)" in error.value.message
-    assert seen == [hour_name(DAY, hour) for hour in range(24) if hour not in {4, 17}]
+    assert set(seen) == {hour_name(DAY, hour) for hour in range(24) if hour not in {4, 17}}
     assert not (folder / "leftover.parquet").exists()
 
 

@@ -1,7 +1,7 @@
 """Processes beside this one that convert hours, as Python runs one thread of a process at a time.
 
-Belongs here: starting them, calling a function in one, and that none outlives this process. Does
-not belong here: what is done with an hour (ingest).
+Belongs here: starting them, calling a function in one, handing tasks to them and to this process,
+and that none outlives this process. Does not belong here: what is done with an hour (ingest).
 
 A helper is started at its first call and kept until this process ends: starting one takes as long
 as converting several small hours.
@@ -10,9 +10,12 @@ as converting several small hours.
 import os
 import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
@@ -22,6 +25,7 @@ from orchestration.failures import TransientFailure
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Task = TypeVar("Task")
 
 
 class Helper:
@@ -55,7 +59,7 @@ class Helper:
             self._pool = None
             raise TransientFailure(
                 "A process that converts hours was killed, as systems do where memory is short.",
-                "Lower archive.workers or archive.memory_megabytes, then run the day again.",
+                "Lower archive.workers or archive.memory_megabytes, then run the same again.",
             ) from error
 
 
@@ -70,6 +74,44 @@ def helpers(count: int) -> list[Helper]:
     while len(_helpers) < count:
         _helpers.append(Helper())
     return _helpers[:count]
+
+
+def work_off(
+    chains: Iterable[Iterable[Task]], count: int, do: Callable[[Helper | None, Task], T]
+) -> Iterator[tuple[Task, T]]:
+    """Each task with what `do` returned for it, as they end, at `count` places at a time.
+
+    A place is this process, in one thread for all of its tasks, or a helper. The tasks of a chain
+    are done in their order, one after the other; those of different chains in any order. When the
+    caller or a task fails, no task is begun any more, and those under way are waited for.
+
+    Args:
+        do: called in a thread of the place with its helper, or None for this process.
+    """
+    if count == 1:
+        # In the calling thread, which Ctrl-C ends at once.
+        yield from ((task, do(None, task)) for chain in chains for task in chain)
+        return
+    waiting = deque(deque(chain) for chain in chains)
+    running: dict[Future[T], tuple[deque[Task], Helper | None]] = {}
+    ended: list[tuple[Task, T]] = []
+    with ExitStack() as stack:
+        places: list[Helper | None] = [*helpers(count - 1), None]
+        threads = {place: stack.enter_context(ThreadPoolExecutor(1)) for place in places}
+        while waiting or running:
+            while waiting and places:
+                chain, place = waiting.popleft(), places.pop()
+                running[threads[place].submit(do, place, chain[0])] = chain, place
+            # Told after the places have work again.
+            yield from ended
+            ended = []
+            for future in futures.wait(running, return_when=futures.FIRST_COMPLETED).done:
+                chain, place = running.pop(future)
+                places.append(place)
+                ended.append((chain.popleft(), future.result()))
+                if chain:
+                    waiting.append(chain)
+    yield from ended
 
 
 def _begin() -> None:

@@ -1,4 +1,4 @@
-"""One archive file, or the 24 hours of a day, into the lake with its ledger row.
+"""Archive files, or the 24 hours of a day, into the lake with their ledger rows.
 
 Belongs here: the order of the steps (fetch, unpack, land, quarantine, commit), the states of
 the hour ledger, resuming, parallel hours with bounded memory. Does not belong here: HTTP
@@ -13,21 +13,19 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from queue import LifoQueue
 from statistics import median
 from typing import Any
 
 import duckdb
 
 from assets.github import landing, parquet_form, shapes
-from assets.github.helpers import Helper, helpers
+from assets.github.helpers import Helper, helpers, work_off
 from assets.github.lines import AddressHasher, Bounds, LineSummary, Unreadable, copy_lines
 from orchestration.clients.archive import ArchiveSource, Fetched, hour_name
 from orchestration.failures import OsmoscopeError, PermanentFailure, TransientFailure
@@ -36,6 +34,7 @@ from orchestration.lake import (
     Lake,
     Partition,
     disk_is_full,
+    safe_name,
     sha256_of_file,
     told_when_full,
     write_atomically,
@@ -54,6 +53,12 @@ USUAL_WEEKS = 8
 FEWEST_USUAL = 3
 PARQUET_MAGIC = b"PAR1"
 NO_LINES = "the file has no lines"
+# Packed bytes that take as long as the start of a helper: with less to do it would come too late.
+HELPER_BYTES = 12_000_000
+# The same of what a file costs whatever is in it.
+FILE_BYTES = 600_000
+# Of two names that become one in quarantine so many letters are the same.
+CHAIN_LETTERS = 100
 Progress = Callable[[Entry], None]
 
 
@@ -110,6 +115,31 @@ class Ingester:
         if day is not None and entry["state"] in FAILED:
             return self._commit_failure(entry, day)
         return entry
+
+    def files(self, paths: Sequence[Path], progress: Progress | None = None) -> list[Entry]:
+        """Ingest files given by hand, several at a time; returns their ledger rows in that order.
+
+        The lake becomes what it would if one were ingested after the other.
+
+        Args:
+            progress: called with each file's row as it is done.
+
+        Raises:
+            TransientFailure: a process was killed.
+            PermanentFailure: as of `file`. In both cases files that were not begun are left out.
+        """
+        chains: dict[object, list[tuple[int, _Arguments]]] = {}
+        for number, path in enumerate(paths):
+            chains.setdefault(_chain_of(path), []).append((number, (path,)))
+        workers = min(self.settings.workers, _worthwhile(chains.values()))
+        rows: dict[int, Entry] = {}
+        for number, done in self._outcomes(Ingester.file, list(chains.values()), workers):
+            if isinstance(done, OsmoscopeError):
+                raise done
+            rows[number] = done
+            if progress:
+                progress(done)
+        return [rows[number] for number in range(len(paths))]
 
     def hour(self, source: ArchiveSource, day: date, hour: int) -> Entry:
         """Fetch and ingest one hour of the archive, from the first source that has events.
@@ -175,58 +205,51 @@ class Ingester:
             for name, hour in names.items()
             if refresh or known.get(name, {}).get("state") not in LOADED - {"thin"}
         ]
-        failures: dict[str, OsmoscopeError] = {}
-        for done in self._attempts(source, day, todo):
-            if isinstance(done, _FailedHour):
-                failures[done.name] = done.failure
+        chains = [[(hour, (source, day, hour))] for hour in todo]
+        failures: dict[int, OsmoscopeError] = {}
+        for hour, done in self._outcomes(Ingester.hour, chains, self.settings.workers):
+            if isinstance(done, OsmoscopeError):
+                failures[hour] = done
             elif progress:
                 progress(done)
         partition.prune()
         if failures:
-            raise _as_one(failures)
+            raise _as_one({hour_name(day, hour): failures[hour] for hour in sorted(failures)})
         return [entry for entry in partition.entries() if entry["name"] in names]
 
-    def _attempts(
-        self, source: ArchiveSource, day: date, hours: Sequence[int]
-    ) -> "Iterator[Entry | _FailedHour]":
-        """What each hour gave, in their order, `settings.workers` of them at a time.
+    def _outcomes(
+        self,
+        do: Callable[..., Entry],
+        chains: "Sequence[Sequence[tuple[int, _Arguments]]]",
+        workers: int,
+    ) -> Iterator[tuple[int, Entry | OsmoscopeError]]:
+        """What a method gave for each of the numbered arguments, as they are done.
 
         One at a time is converted in this process and the others in helpers: two in one process
-        wait for each other, as unpacking is Python's.
+        wait for each other, as unpacking is Python's. Chains are worked off as of `work_off`.
         """
-        if not hours:
+        if not chains:
             return
-        others = helpers(min(self.settings.workers, len(hours)) - 1)
-        free: LifoQueue[Helper | None] = LifoQueue()
-        for place in (*others, None):
-            free.put(place)
 
-        def attempt(hour: int) -> "Entry | _FailedHour":
-            place = free.get()
+        def attempt(place: Helper | None, task: tuple[int, _Arguments]) -> Entry | OsmoscopeError:
             try:
                 if place is None:
-                    return self._attempt(source, day, hour)
-                order = (self._ticket, self.lake, self.settings, self.salt, source, day, hour)
-                return place.call(_attempt_there, *order)
+                    return _outcome(self, do, task[1])
+                order = (self._ticket, self.lake, self.settings, self.salt, do, task[1])
+                return place.call(_outcome_there, *order)
             except TransientFailure as failure:
-                return _FailedHour(hour_name(day, hour), failure)
-            finally:
-                free.put(place)
+                return failure
 
+        count = min(workers, len(chains))
         try:
-            with ThreadPoolExecutor(len(others) + 1, thread_name_prefix="hour") as pool:
-                yield from pool.map(attempt, hours)
+            for task, outcome in work_off(chains, count, attempt):
+                yield task[0], outcome
         finally:
-            for helper in others:
+            for helper in helpers(count - 1):
                 if helper.is_running:
                     helper.call(_let_go, self._ticket)
-
-    def _attempt(self, source: ArchiveSource, day: date, hour: int) -> "Entry | _FailedHour":
-        """An hour's row, or its failure to be told when the other hours are done."""
-        try:
-            return self.hour(source, day, hour)
-        except OsmoscopeError as failure:
-            return _FailedHour(hour_name(day, hour), failure)
+            # Those of a thread that has ended are gone; with one worker it is the caller's.
+            self._workers.worker = None
 
     def _commit_failure(self, row: Entry, day: date) -> Entry:
         """Write a failure into the ledger, unless the hour was loaded before."""
@@ -415,35 +438,37 @@ class Ingester:
             write_atomically(folder / f"{row['source_sha256'][:12]}.lines.jsonl", text)
 
 
-@dataclass(frozen=True)
-class _FailedHour:
-    """An hour that gave no ledger row."""
-
-    name: str
-    failure: OsmoscopeError
-
-
-# In a helper: the ingesters of days that are under way.
+_Arguments = tuple[Any, ...]
+# In a helper: the ingesters of days and files that are under way.
 _ingesters: dict[str, Ingester] = {}
 
 
-def _attempt_there(
+def _outcome(
+    ingester: Ingester, do: Callable[..., Entry], arguments: _Arguments
+) -> Entry | OsmoscopeError:
+    """A ledger row, or the failure to be told when others are done."""
+    try:
+        return do(ingester, *arguments)
+    except OsmoscopeError as failure:
+        return failure
+
+
+def _outcome_there(
     ticket: str,
     lake: Lake,
     settings: ArchiveSettings,
     salt: bytes,
-    source: ArchiveSource,
-    day: date,
-    hour: int,
-) -> Entry | _FailedHour:
-    """`Ingester._attempt` in a helper, which keeps its connection and files until it is let go."""
+    do: Callable[..., Entry],
+    arguments: _Arguments,
+) -> Entry | OsmoscopeError:
+    """`_outcome` in a helper, which keeps its connection and files until it is let go."""
     if ticket not in _ingesters:
         _ingesters[ticket] = Ingester(lake, settings, salt)
-    return _ingesters[ticket]._attempt(source, day, hour)
+    return _outcome(_ingesters[ticket], do, arguments)
 
 
 def _let_go(ticket: str) -> None:
-    """Close what a helper holds for a day; its files are gone with it."""
+    """Close what a helper holds for an ingester; its files are gone with it."""
     _ingesters.pop(ticket, None)
 
 
@@ -511,6 +536,32 @@ def _ledger_name(path: Path, digest: str) -> str:
     for suffix in (".gz", ".json", ".jsonl", ".parquet"):
         stem = stem.removesuffix(suffix)
     return stem if _hour_of(stem) is not None else f"{stem}-{digest[:8]}".rstrip("-")
+
+
+def _chain_of(path: Path) -> object:
+    """Files of one chain are ingested in the order given, as one may find what another left.
+
+    An hour is compared with the same hour of the week in the weeks before, whose rows it reads
+    beside its own. Another file meets only itself, under the same name: its row, and in quarantine
+    its bytes and lines, where names are cut and cleaned.
+    """
+    name = _ledger_name(path, "")
+    hour = _hour_of(name)
+    if hour is not None:
+        return date.fromisoformat(name.rsplit("-", 1)[0]).weekday(), hour
+    return safe_name(f"{name}-")[:CHAIN_LETTERS]
+
+
+def _worthwhile(chains: Iterable[Sequence[tuple[int, _Arguments]]]) -> int:
+    """In how many processes files are converted the fastest, this one included."""
+    costs = [sum(_cost(path) for _, (path,) in chain) for chain in chains]
+    # Of one chain nothing can be done elsewhere meanwhile.
+    return 1 + (sum(costs) - max(costs, default=0)) // HELPER_BYTES
+
+
+def _cost(path: Path) -> int:
+    """Time to convert a file, as packed bytes that take as long."""
+    return FILE_BYTES + (path.stat().st_size if path.is_file() else 0)
 
 
 def _hour_of(name: str) -> int | None:
