@@ -298,6 +298,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return tries
 
 
+def test_one_bad_line_among_large_ones_needs_little_memory(tmp_path: Path) -> None:
+    """A cast of this file's lines in one go takes more memory than the setting's default."""
+    urls = {f"part{number}_url": f"https://api.example.com/repos/{number}" for number in range(60)}
+    payload = {"action": "opened", "pull_request": {"id": 1, "head": {"repo": urls}}}
+    data = [line(number, "PullRequestEvent", payload=payload) for number in range(2500)]
+    data.insert(1234, b"{bad")
+    work, entry = ingest_bytes(tmp_path, packed(text(data)))
+    assert (entry["state"], counts(entry)) == ("malformed_lines", (2501, 2500, 0, 1))
+    assert [row["line"] for row in quarantined(work.lake)] == [1235]
+
+
 def test_rubbish_is_given_up_before_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

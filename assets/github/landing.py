@@ -36,6 +36,8 @@ MOST_BAD_SHARE = 0.5
 FEW_BAD = 100
 # Above this many it is refused whatever their share: each is kept in memory until the end.
 MOST_BAD = 50_000
+# Bytes of lines that are cast at a time while sifting: a cast takes a hundred times as many.
+CAST_BYTES = 512 * 1024
 # So many bad lines of a file get DuckDB's own reason and a long sample; each costs a try.
 MOST_EXPLAINED = 1000
 # Tries of the declared read on lines of one file, about a minute of them.
@@ -364,28 +366,42 @@ class _Sieve:
         """Positions of lines that are bad for certain, by one query.
 
         A cast makes null of a single value where the declared read refuses the line, and is no
-        stricter otherwise: where even the cast gives no required value, the line is bad.
+        stricter otherwise: where even the cast gives no required value, the line is bad. Lines
+        above `CAST_BYTES` are left to the declared read.
         """
+        found: list[int] = []
+        places: list[int] = []
+        size = 0
+        for place, (_, text) in enumerate(batch):
+            if len(text) > CAST_BYTES:
+                continue
+            if size + len(text) > CAST_BYTES:
+                found += self._not_cast(batch, places)
+                places, size = [], 0
+            places.append(place)
+            size += len(text)
+        return [*found, *self._not_cast(batch, places)]
+
+    def _not_cast(self, batch: Sequence[_Numbered], places: Sequence[int]) -> list[int]:
+        """Those of some positions whose line a cast makes no event of."""
         texts: list[str | None] = []
-        for _, text in batch:
+        for place in places:
             try:
-                texts.append(text.decode("utf-8"))
+                texts.append(batch[place][1].decode("utf-8"))
             except UnicodeDecodeError:
                 texts.append(None)
         columns = ", ".join(f'"{name}" {kind}' for name, kind in shapes.declared_columns().items())
         found = self.connection.execute(
             f"""
-            select position
+            select place
             from (
-                select try_cast(try_cast(text as json) as struct({columns})) as line, position
-                from (
-                    select unnest($texts::varchar[]) as text, unnest(range($count)) as position
-                )
+                select try_cast(try_cast(text as json) as struct({columns})) as line, place
+                from (select unnest($texts::varchar[]) as text, unnest($places::bigint[]) as place)
             )
             where line is null or {_UNUSABLE}
-            order by position
+            order by place
             """,
-            {"texts": texts, "count": len(texts)},
+            {"texts": texts, "places": places},
         ).fetchall()
         return [row[0] for row in found]
 
