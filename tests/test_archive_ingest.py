@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import random
 import shutil
 import stat
 from collections import Counter
@@ -461,6 +462,25 @@ def test_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
     assert event_ids(work.lake) == ["1001", "1002", "1002", "1002", "1002"]
     # The first stays.
     assert {row[0] for row in rows(work.lake, columns="action")} == {"started", None}
+
+
+@pytest.mark.parametrize(("count", "most"), [(9000, 4000), (9000, 8000), (2500, 1), (30, 20)])
+def test_first_of_each_event_stays_in_the_order_of_the_file(
+    count: int, most: int, tmp_path: Path
+) -> None:
+    """Over several of the database's vectors, with few and with many duplicates."""
+    rng = random.Random(count + most)
+    numbers = [rng.randrange(most) for _ in range(count)]
+    work, entry = ingest_bytes(tmp_path, packed(text(lines(numbers))))
+    firsts = list(dict.fromkeys(numbers))
+    assert counts(entry) == (count, len(firsts), count - len(firsts), 0)
+    path = work.lake.partition("gharchive", "events", DAY).folder / entry["file"]
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select event_id from read_parquet(?, file_row_number = true) order by file_row_number",
+            [str(path)],
+        ).fetchall()
+    assert [row[0] for row in found] == [str(1000 + number) for number in firsts]
 
 
 def test_counters_of_the_ledger(tmp_path: Path) -> None:
