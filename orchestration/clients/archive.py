@@ -9,16 +9,17 @@ Source: https://www.gharchive.org (one file per hour, `YYYY-MM-DD-H.json.gz`, ho
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util.retry import Retry
+from typing import TYPE_CHECKING
 
 from orchestration.lake import Lake, told_when_full
+
+if TYPE_CHECKING:
+    # Imported where an URL is asked: it takes as long as the conversion of a small hour.
+    from requests import Session
 
 CHUNK_BYTES = 1024 * 1024
 BACKOFF_SECONDS = 0.5
@@ -78,12 +79,17 @@ class ArchiveSource:
     attempts: int = 4
     max_bytes: int = 8 * 1024**3
     sleep: Callable[[float], None] = time.sleep
-    _session: requests.Session = field(default_factory=requests.Session, init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _session(self) -> "Session":
+        from requests import Session
+        from requests.adapters import HTTPAdapter
+
+        session = Session()
         adapter = HTTPAdapter(pool_maxsize=32)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
 
     def fetch(self, day: date, hour: int, lake: Lake) -> Iterator[AbstractContextManager[Fetched]]:
         """One answer per source, in order; the caller stops at the first that can be loaded.
@@ -108,6 +114,9 @@ class ArchiveSource:
         Raises:
             PermanentFailure: the disk is full.
         """
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
+
         nothing = Fetched(None, url, is_mirrored=False)
         problem, asked_wait = "", 0.0
         for attempt in range(self.attempts):
@@ -119,7 +128,7 @@ class ArchiveSource:
             except _TooLarge:
                 reason = f"more than {self.max_bytes} bytes at {url}"
                 return replace(nothing, reason=reason, is_refused=True)
-            except (requests.RequestException, HTTPError, OSError) as error:
+            except (RequestException, HTTPError, OSError) as error:
                 problem, asked_wait = f"{type(error).__name__} from {url}", 0.0
                 continue
             if status == 200:
@@ -157,6 +166,9 @@ class ArchiveSource:
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that an answer asks to wait; 0 where it does not, or not intelligibly."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util.retry import Retry
+
     try:
         return Retry().parse_retry_after(headers.get("Retry-After", "0"))
     except (InvalidHeader, ValueError, OverflowError):
