@@ -4,7 +4,9 @@ Belongs here: making the files, interleaved repetitions, the figures. Does not b
 shortcut of the ingest; what is timed is `Ingester.day`, with its ledger, hashing and fsync.
 
 The ingest runs in a process of its own, which is started before the clock, and in its helpers,
-which the repetition that does not count starts: neither side pays for Python's imports.
+which the repetition that does not count starts: neither side pays for Python's imports. In rows of
+their own stands what a user waits for who gives the same files to `osmoscope ingest-archive`: the
+start of the command and of its helpers is in them.
 """
 
 import argparse
@@ -34,6 +36,7 @@ REAL_VARIABLE = "REAL_DATA_DIR"
 REAL_HOUR = "2015-01-01-0.json.gz"
 EXCERPT_JSON = "excerpt-2021-07-21-6.json.gz"
 EXCERPT_PARQUET = "excerpt-2016-07-07-0.parquet"
+COMMAND = Path(sys.executable).parent / "osmoscope"
 HOURS = 24
 # A large hour is the real one several times over, with other event ids.
 LARGE_COPIES = 6
@@ -127,12 +130,16 @@ def run(folder: Path, options: argparse.Namespace, unpacker: list[str]) -> Row:
             measure(dataset, folder, worker, unpacker, options, seconds)
         peak = max(row["peak_bytes"] for dataset in datasets for row in dataset.rows)
     figures = [figures_of(dataset) for dataset in datasets]
+    commands = [command_of(dataset) for dataset in datasets if COMMAND.is_file()]
+    if not commands:
+        notes.append(f"skipped: the whole command, as {COMMAND} is not installed")
     return {
         "machine": machine(),
         "workers": options.workers,
         "alternative": " ".join(unpacker),
         "notes": notes,
         "datasets": figures,
+        "commands": commands,
         "peak_bytes": peak,
         "targets": targets(datasets, figures, peak),
     }
@@ -165,14 +172,33 @@ def measure(
         row |= ask(worker, order)
         row["others_share"] = others(before, cpu_seconds(), row)
         row["json_seconds"] = ask(worker, {"do": "json", "files": dataset.files})["seconds"]
+        if COMMAND.is_file():
+            told = ingest_by_command(dataset.files, folder / "command", options.workers)
+            row |= {f"command_{key}": value for key, value in told.items()}
         dataset.rows.append(row)
+
+
+def ingest_by_command(files: list[str], folder: Path, workers: int) -> Row:
+    """Seconds of the whole command, from its start to its end, into a new lake."""
+    folder.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OSMOSCOPE_")}
+    environment = {**kept, "OSMOSCOPE_ARCHIVE__WORKERS": str(workers)}
+    command = [str(COMMAND), "ingest-archive", "--out", str(folder / "lake")]
+    row = run_to_nowhere([*command, *files], cwd=folder, env=environment)
+    shutil.rmtree(folder)
+    return row
 
 
 def unpack(command: list[str], files: list[str]) -> Row:
     """Seconds that unpacking takes to nowhere."""
+    return run_to_nowhere([*command, *files])
+
+
+def run_to_nowhere(command: list[str], **how: Any) -> Row:
+    """Seconds and processor seconds of a process and its children; what it prints is dropped."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run([*command, *files], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, **how)
     seconds = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -223,6 +249,20 @@ def figures_of(dataset: Dataset) -> Row:
         "events_per_second": first["events"] / seconds,
         "unpacked_bytes_per_second": first["unpacked_bytes"] / seconds,
         "others_share": median(shares) if shares else None,
+    }
+
+
+def command_of(dataset: Dataset) -> Row:
+    """Medians of the whole command on a data set; the ratio is taken within each repetition."""
+    rows = dataset.rows
+    ratios = sorted(row["command_seconds"] / row["zcat_seconds"] for row in rows)
+    return {
+        "name": f"{dataset.name}, command",
+        "seconds": median(row["command_seconds"] for row in rows),
+        "ratio": median(ratios),
+        "ratio_range": [ratios[0], ratios[-1]],
+        "cpu_ratio": median(row["command_cpu"] / row["zcat_cpu"] for row in rows),
+        "events_per_second": rows[0]["events"] / median(row["command_seconds"] for row in rows),
     }
 
 
@@ -306,6 +346,7 @@ def as_text(report: Row) -> str:
             f"{row['cpu_ratio']:>6.2f}{row['json_ratio']:>6.2f}{row['events_per_second']:>10,.0f}"
             f"{row['unpacked_bytes_per_second'] / MEGABYTE:>6.0f}{busy:>8}"
         )
+    lines += ["", *commands_as_text(report["commands"])]
     lines += [
         "",
         "cpu: processor time of the ingest / of zcat; json: wall time of the ingest / of Python's",
@@ -317,6 +358,21 @@ def as_text(report: Row) -> str:
         lines.append(f"{target['name']}: {told(target['measured'])}, "
                      f"target {told(target['target'])}: {said}")  # fmt: skip
     return "\n".join(lines)
+
+
+def commands_as_text(commands: list[Row]) -> list[str]:
+    """The rows of the whole command, which no target is meant for."""
+    if not commands:
+        return []
+    head = "the whole command `osmoscope ingest-archive FILES`, from its start to its end:"
+    lines = [head, f"{'':<28}{'seconds':>9}{'ratio':>7}{'range':>13}{'cpu':>6}{'events/s':>10}"]
+    for row in commands:
+        low, high = row["ratio_range"]
+        lines.append(
+            f"{row['name']:<28}{row['seconds']:>9.2f}{row['ratio']:>7.2f}"
+            f"{f'{low:.2f}-{high:.2f}':>13}{row['cpu_ratio']:>6.2f}{row['events_per_second']:>10,.0f}"
+        )
+    return lines
 
 
 def told(value: float | None) -> str:
