@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from orchestration.lake import Lake, told_when_full
 
 if TYPE_CHECKING:
-    # Imported where an URL is asked: it takes as long as the conversion of a small hour.
+    # Imported where an URL is asked: files at hand need none of it, and it takes its time.
     from requests import Session
 
 CHUNK_BYTES = 1024 * 1024
