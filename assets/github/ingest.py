@@ -130,12 +130,14 @@ class Ingester:
             TransientFailure: a process was killed.
             PermanentFailure: as of `file`. In both cases files that were not begun are left out.
         """
+        tasks: list[tuple[int, _Arguments]] = [(n, (path,)) for n, path in enumerate(paths)]
         chains: dict[object, list[tuple[int, _Arguments]]] = {}
-        for number, path in enumerate(paths):
-            chains.setdefault(_chain_of(path), []).append((number, (path,)))
+        for task, path in zip(tasks, paths, strict=True):
+            chains.setdefault(_chain_of(path), []).append(task)
         workers = min(self.settings.workers, _worthwhile(chains.values()))
+        work = list(chains.values()) if workers > 1 else [tasks]
         rows: dict[int, Entry] = {}
-        for number, done in self._outcomes(Ingester.file, list(chains.values()), workers):
+        for number, done in self._outcomes(Ingester.file, work, workers):
             if isinstance(done, OsmoscopeError):
                 raise done
             rows[number] = done
