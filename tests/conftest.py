@@ -1,14 +1,19 @@
 """What all test files share: where the real data lies, and the guard against the network."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUARD = ROOT / "tests" / "guard"
+# How many workers there are, as the plugin that starts them tells each.
+WORKERS = "PYTEST_XDIST_WORKER_COUNT"
 sys.path.insert(0, str(GUARD))
 
 import network_guard  # noqa: E402
@@ -43,6 +48,22 @@ def network_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
         network_guard.install()
         yield guard
         network_guard.suspend()
+
+
+def pytest_configure() -> None:
+    """Each worker compiles its share of the test files first, and finds the others' compiled."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        files = sorted(path.stem for path in (ROOT / "tests").glob("test_*.py"))
+        for name in files[int(worker.removeprefix("gw")) :: int(os.environ[WORKERS])]:
+            # What cannot be imported is told when it is collected.
+            with suppress(Exception, pytest.skip.Exception):
+                import_module(name)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector of garbage need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
