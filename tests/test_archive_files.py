@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +237,8 @@ def test_ctrl_c_ends_the_work_and_leaves_a_whole_lake(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "lake"), str(tmp_path / "p")], cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # What a shell starts in the background ignores it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stdout is not None
         names = {process.stdout.readline().strip() for _ in range(5)}
