@@ -403,6 +403,17 @@ def test_unknown_type_is_loaded_reported_and_kept(tmp_path: Path) -> None:
     assert json.loads(kept[2]) == {"a": {"b": [1]}, "action": "x"}
 
 
+def test_keys_are_looked_for_in_the_first_events_of_each_type(tmp_path: Path) -> None:
+    many = [line(number) for number in range(10, 10 + landing.DRIFT_LINES_OF_TYPE)]
+    late = line(900, payload={"action": "started", "late": 1})
+    other = line(901, "PushEvent", payload={"push_id": 3, "novel": 1})
+    # Whoever writes a line otherwise may write a type before its id.
+    turned = {"type": "WatchEvent", **json.loads(line(902, payload={"turned": 1}))}
+    last = json.dumps(turned).encode()
+    _, entry = ingest_bytes(tmp_path, packed(text([*many, late, other, last])))
+    assert entry["new_keys"] == {"PushEvent": ["novel"], "WatchEvent": ["turned"]}
+
+
 def test_new_and_missing_keys(tmp_path: Path) -> None:
     data = [
         line(5, payload={"action": "started", "novel": {"x": 1}}),

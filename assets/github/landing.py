@@ -15,6 +15,7 @@ import codecs
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,8 +46,10 @@ MOST_TRIES = 10_000
 # What DuckDB says of a line that does not fit. Its message shows a part of the line and may cut a
 # character in two: then it comes as an error of decoding that message, which holds its bytes.
 REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException)
-# Payload keys are looked for in the first lines only: a drift changes a type's every event.
+# Payload keys are looked for in the first lines only, and of each type in few of them: a drift
+# changes a type's every event.
 DRIFT_LINES = 1000
+DRIFT_LINES_OF_TYPE = 100
 KEPT_BYTES = 64 * 1024
 KEPT_BYTES_UNEXPLAINED = 1024
 # Events before this instant have the Timeline API's shape.
@@ -66,6 +69,8 @@ _NO_EVENT = f"not JSON, or a required key is missing or impossible ({', '.join(_
 _PARQUET = "format parquet, compression zstd, compression_level 1, write_bloom_filter false"
 # A line with its number in the file.
 _Numbered = tuple[int, bytes]
+# How the archive begins a line; of one that begins otherwise the payload is looked at always.
+_TYPE_AT_HEAD = re.compile(rb'\{"id":"[0-9]+","type":"(\w+)",')
 _POSITION = re.compile(r'in file ".*?"(, (at|in) [^.:]*)?[.:]?')
 
 
@@ -483,8 +488,13 @@ def _refuse_foreign(bad: Sequence[BadLine], line_count: int, seen: int) -> None:
 def _new_keys(lines: Path, types: dict[str, int]) -> dict[str, list[str]]:
     """Payload keys that are not known, by type; an unknown type has a row in any case."""
     new: dict[str, set[str]] = {kind: set() for kind in types if kind not in shapes.KNOWN_TYPES}
+    seen: Counter[bytes] = Counter()
     with lines.open("rb") as stream:
         for line in islice(stream, DRIFT_LINES):
+            head = _TYPE_AT_HEAD.match(line)
+            seen[head[1] if head else b""] += 1
+            if head and seen[head[1]] > DRIFT_LINES_OF_TYPE:
+                continue
             kind, payload = _payload(line)
             if not isinstance(payload, dict):
                 continue
