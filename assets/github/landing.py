@@ -49,7 +49,7 @@ REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException)
 # Payload keys are looked for in the first lines only, and of each type in few of them: a drift
 # changes a type's every event.
 DRIFT_LINES = 1000
-DRIFT_LINES_OF_TYPE = 100
+DRIFT_LINES_OF_TYPE = 25
 KEPT_BYTES = 64 * 1024
 KEPT_BYTES_UNEXPLAINED = 1024
 # Events before this instant have the Timeline API's shape.
