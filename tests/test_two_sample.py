@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from assets.study.statistics.two_sample import (
@@ -234,6 +234,12 @@ def test_whole_weights_are_copies(x: list[tuple[int, int]], y: list[tuple[int, i
 
 @unhurried
 @given(x=WEIGHTED, y=WEIGHTED, factor=st.sampled_from([0.1, 1 / 3, 7.7]))
+# Both mid-medians are zero, between values of either sign.
+@example(
+    x=[(0, 1), (0, 1), (1, 1), (1, 3), (-1, 1), (-1, 3)],
+    y=[(-1, 1), (-1, 2), (-2, 1), (-2, 4), (5, 3), (6, 3)],
+    factor=0.1,
+)
 def test_the_scale_of_weights_is_no_matter(
     x: list[tuple[int, int]], y: list[tuple[int, int]], factor: float
 ) -> None:

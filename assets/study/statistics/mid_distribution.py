@@ -23,6 +23,8 @@ from assets.study.statistics.values import Floats, Ints, Numbers
 
 # As often as stated, or more often, as what is estimated moves in steps.
 Holds = Literal["nominal", "at_least"]
+# Of the values next to a result, a part that is lost in computing it.
+ROUNDING = 1e-13
 # Standard errors that a step may be long: a tenth of one makes 95 % at most 95.6 %.
 LEAST_STEP = 0.1
 
@@ -58,7 +60,12 @@ def mid_quantiles(value: Numbers, weight: ArrayLike, levels: ArrayLike) -> Float
         weight: (K,) as for `mid_shares`.
         levels: of any shape.
     """
-    return np.asarray(np.interp(np.asarray(levels), mid_shares(weight), value))
+    shares, wanted, known = mid_shares(weight), np.asarray(levels), np.asarray(value)
+    found = np.asarray(np.interp(wanted, shares, known))
+    after = np.minimum(np.searchsorted(shares, wanted), shares.size - 1)
+    near = np.maximum(np.abs(known[after]), np.abs(known[np.maximum(after - 1, 0)]))
+    # Between values of either sign, what is left of rounding is zero: a ratio to it has no value.
+    return np.where(np.abs(found) <= ROUNDING * near, 0.0, found)
 
 
 def below(at: Ints, place: float) -> Floats:
