@@ -151,7 +151,8 @@ def scipy_test(github: Platform, hub: Platform, _: int) -> Row:
 
 def bootstrap(github: Platform, hub: Platform, draws: int) -> Row:
     """All effects of all features, owners drawn with all they own."""
-    from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+    from assets.study.statistics.bootstrap import clustered_bootstrap
+    from assets.study.statistics.owner_table import Group
 
     groups = (Group(values, cluster=owner) for values, owner in (github, hub))
     found = clustered_bootstrap(*groups, draws=draws)
@@ -213,8 +214,9 @@ def coverage(rounds: int) -> Iterator[Row]:
     `moderate` are gamma counts, `paper` the commits of `FEATURES` with the publication's tails.
     """
     from assets.study.statistics import one_sample, two_sample
-    from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+    from assets.study.statistics.bootstrap import clustered_bootstrap
     from assets.study.statistics.descriptives import describe
+    from assets.study.statistics.owner_table import Group
 
     for kind in KINDS:
         rng = np.random.default_rng([1, KINDS.index(kind)])
@@ -247,8 +249,9 @@ def many_coverage(rounds: int) -> Iterator[Row]:
     `light` are gamma counts of owners with one repository each, `few` of owners with up to four;
     `alone`, lognormal with a deviation of one, lies between light and heavy.
     """
-    from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+    from assets.study.statistics.bootstrap import clustered_bootstrap
     from assets.study.statistics.one_sample import mean_interval
+    from assets.study.statistics.owner_table import Group
 
     for at, kind in enumerate(("light", "few", "moderate", "paper", "alone")):
         rng = np.random.default_rng([5, at])

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from assets.study import estimators
 from assets.study.resampling import bootstrap_mean
-from assets.study.statistics import bootstrap
-from assets.study.statistics.bootstrap import Group, Interval, Intervals, clustered_bootstrap
+from assets.study.statistics import bootstrap, jackknife, owner_table
+from assets.study.statistics.bootstrap import Intervals, clustered_bootstrap
 from assets.study.statistics.concentration import UnseenTail
+from assets.study.statistics.middles import Interval
+from assets.study.statistics.owner_table import Group
 from assets.study.statistics.two_sample import EFFECTS, effects
 from orchestration.failures import PermanentFailure
 
@@ -40,7 +42,7 @@ def one(first: Group, second: Group, **options: Any) -> Intervals:
 @pytest.fixture
 def any_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples far smaller than those whose means have an interval."""
-    monkeypatch.setattr(bootstrap, "unseen_tail", lambda *_: UnseenTail(None))
+    monkeypatch.setattr(jackknife, "unseen_tail", lambda *_: UnseenTail(None))
 
 
 # ---------------------------------------------------------------- what a draw is
@@ -55,8 +57,8 @@ def test_a_draw_is_the_effects_with_owners_numbers_as_weights(
     seed: int,
 ) -> None:
     (x, w, a), (y, v, b) = (np.array(side).T for side in (first, second))
-    units = bootstrap._units(Group(x, w, a), Group(y, v, b), has_common)
-    table, ((mine,), (other,)) = bootstrap._table(units)
+    units = owner_table.units_of(Group(x, w, a), Group(y, v, b), has_common)
+    table, ((mine,), (other,)) = owner_table.table_of(units)
     counter = bootstrap._Counter.of(table, mine, other)
     found = counter.effects(table.draw(np.random.default_rng(seed), 16))
     numbers = np.random.default_rng(seed).standard_exponential((table.by_owner.shape[1], 16))
@@ -82,8 +84,8 @@ def test_a_draw_is_the_effects_with_owners_numbers_as_weights(
 def test_middle_differences_among_many_are_found_to_a_part_of_their_error(is_whole: bool) -> None:
     rng = np.random.default_rng(18)
     (x, a), (y, b) = activity(rng, 150, 5.0, is_whole), activity(rng, 150, 4.0, is_whole)
-    table, ((mine,), (other,)) = bootstrap._table(
-        bootstrap._units(Group(x, cluster=a), Group(y, cluster=b), False)
+    table, ((mine,), (other,)) = owner_table.table_of(
+        owner_table.units_of(Group(x, cluster=a), Group(y, cluster=b), False)
     )
     counter = bootstrap._Counter.of(table, mine, other)
     assert not counter.is_complete
@@ -276,7 +278,7 @@ def test_owners_across_strata_are_drawn_as_the_sample_s_own_bootstrap_draws_them
 def test_few_owners_make_an_interval_wider_than_its_draws() -> None:
     draws = np.random.default_rng(16).normal(0, 1, 100_000)
     many, few = (
-        bootstrap._interval(draws, 0.0, bootstrap._Spread(more, degrees), bootstrap._PLAIN)
+        bootstrap._interval(draws, 0.0, jackknife.Spread(more, degrees), bootstrap._PLAIN)
         for more, degrees in ((1.0, math.inf), (1.2, 5.0))
     )
     assert (many.low, many.high) == pytest.approx((-1.96, 1.96), abs=0.03)
@@ -288,7 +290,7 @@ def test_few_owners_make_an_interval_wider_than_its_draws() -> None:
 
 def test_skewness_of_draws_is_kept() -> None:
     draws = np.exp(np.random.default_rng(3).normal(0, 0.5, 100_000))
-    found = bootstrap._interval(draws, 1.0, bootstrap._Spread(1.5, math.inf), bootstrap._LOG)
+    found = bootstrap._interval(draws, 1.0, jackknife.Spread(1.5, math.inf), bootstrap._LOG)
     ends = [math.exp(sign * 1.96 * 0.5 * 1.5) for sign in (-1, 1)]
     assert (found.low, found.high) == pytest.approx(ends, rel=0.03)
 
@@ -298,8 +300,8 @@ def small_groups() -> tuple[Any, ...]:
     rng = np.random.default_rng(23)
     (x, a), (y, b) = activity(rng, 12, 2.0), activity(rng, 12, 1.0)
     x[0] = 1e4
-    table, ((mine,), (other,)) = bootstrap._table(
-        bootstrap._units(Group(x, cluster=a), Group(y, cluster=b), True)
+    table, ((mine,), (other,)) = owner_table.table_of(
+        owner_table.units_of(Group(x, cluster=a), Group(y, cluster=b), True)
     )
     return x, a, y, b, table, mine, other
 
@@ -307,8 +309,8 @@ def small_groups() -> tuple[Any, ...]:
 def test_slopes_are_what_a_little_more_of_an_owner_changes() -> None:
     x, a, y, b, table, mine, other = small_groups()
     # Common owners are numbered as they come, here from 0 to 11.
-    ranks = np.sum(bootstrap._moved(table, mine, other, bootstrap._rank_slopes(mine, other, 0)), 0)
-    means = np.sum(bootstrap._moved(table, mine, other, bootstrap._mean_slopes(mine, other)), 0)
+    ranks = np.sum(jackknife.moved_by(table, mine, other, jackknife.rank_slopes(mine, other, 0)), 0)
+    means = np.sum(jackknife.moved_by(table, mine, other, jackknife.mean_slopes(mine, other)), 0)
     plain, little = effects(x, y), 1e-6
     for owner in range(12):
         more = effects(x, y, first_weight=1 + little * (a == owner),
@@ -332,7 +334,9 @@ def test_spread_is_that_of_leaving_out_an_owner_at_a_time() -> None:
         [(left.vargha_delaney_a or 0) - (plain.vargha_delaney_a or 0) for left in pair]
         for pair in kept
     ])  # fmt: skip
-    moved = np.array(bootstrap._moved(table, mine, other, bootstrap._rank_slopes(mine, other, 0.0)))
+    moved = np.array(
+        jackknife.moved_by(table, mine, other, jackknife.rank_slopes(mine, other, 0.0))
+    )
     expected = math.sqrt(11 / 12 * (without.sum(axis=1) ** 2).sum() / (moved.sum(0) ** 2).sum())
     assert bootstrap._Counter.of(table, mine, other).spreads["cliffs_delta"].more == pytest.approx(
         expected
@@ -341,10 +345,10 @@ def test_spread_is_that_of_leaving_out_an_owner_at_a_time() -> None:
         [math.log((left.ratio_of_means or 0) / (plain.ratio_of_means or 1)) for left in pair]
         for pair in kept
     ])  # fmt: skip
-    moved = np.array(bootstrap._moved(table, mine, other, bootstrap._mean_slopes(mine, other)))
+    moved = np.array(jackknife.moved_by(table, mine, other, jackknife.mean_slopes(mine, other)))
     expected = math.sqrt(11 / 12 * (of_means.sum(axis=1) ** 2).sum() / (moved.sum(0) ** 2).sum())
-    assert bootstrap._compared(
-        mine, other, *bootstrap._moved_means(table, mine, other)
+    assert jackknife.compared(
+        mine, other, *jackknife.moved_means(table, mine, other)
     ).more == pytest.approx(expected)
 
 
@@ -376,10 +380,10 @@ def test_under_a_design_what_moves_an_effect_is_the_design_s() -> None:
     # The last stratum is drawn whole.
     first = estimators.sample_of(stratum, [1200, 80, 20])
     second = estimators.sample_of(np.zeros(90, int), [90])
-    table, ((mine,), (other,)) = bootstrap._table(
-        bootstrap._units(Group(x, sample=first), Group(y, sample=second), False)
+    table, ((mine,), (other,)) = owner_table.table_of(
+        owner_table.units_of(Group(x, sample=first), Group(y, sample=second), False)
     )
-    moved = np.sum(bootstrap._moved(table, mine, other, bootstrap._rank_slopes(mine, other, 0)), 0)
+    moved = np.sum(jackknife.moved_by(table, mine, other, jackknife.rank_slopes(mine, other, 0)), 0)
     expected = estimators.cliffs_delta(first, x, second, y).delta.standard_error
     assert 2 * math.sqrt(float((moved**2).sum())) == pytest.approx(expected, rel=1e-9)
     assert bootstrap._Counter.of(table, mine, other).spreads["cliffs_delta"].more == 1
@@ -390,17 +394,17 @@ def test_degrees_of_freedom_count_the_owners_that_matter() -> None:
     nothing = np.zeros(20_000)
 
     def degrees(by: Any, clusters: int) -> float:
-        part = bootstrap._Part(nothing, nothing, slice(0), clusters, clusters, False, None)
+        part = owner_table.Part(nothing, nothing, slice(0), clusters, clusters, False, None)
         rest = np.zeros(by.size)
-        return bootstrap._compared(part, part, (by, rest), (by, rest)).degrees
+        return jackknife.compared(part, part, (by, rest), (by, rest)).degrees
 
     assert degrees(rng.normal(0, 1, 20_000), 20_000) == pytest.approx(20_000, rel=0.1)
     assert degrees(np.array([1.0, -1.0] * 10), 20) == 19
     assert degrees(np.concatenate([rng.normal(0, 0.01, 5000), [5.0, -5.0]]), 5002) < 7
-    unmoved = bootstrap._Part(nothing, nothing, slice(0), 9, 9, False, None)
-    assert bootstrap._compared(
+    unmoved = owner_table.Part(nothing, nothing, slice(0), 9, 9, False, None)
+    assert jackknife.compared(
         unmoved, unmoved, (nothing, nothing), (nothing, nothing)
-    ) == bootstrap._Spread(1.0, math.inf)
+    ) == jackknife.Spread(1.0, math.inf)
 
 
 def test_neighbours_taken_together_change_an_interval_by_less_than_its_error(
@@ -411,7 +415,7 @@ def test_neighbours_taken_together_change_an_interval_by_less_than_its_error(
     # A value that many have is never mixed up with its neighbours.
     x[: x.size // 3], y[: y.size // 4] = 1.0, 0.0
     fine = one(Group(x, cluster=a), Group(y, cluster=b), draws=800)
-    monkeypatch.setattr(bootstrap, "MOST_VALUES", 100)
+    monkeypatch.setattr(owner_table, "MOST_VALUES", 100)
     coarse = one(Group(x, cluster=a), Group(y, cluster=b), draws=800)
     assert coarse != fine
     for name in set(EFFECTS) - {"ratio_of_means"}:

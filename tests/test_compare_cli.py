@@ -15,8 +15,9 @@ import typer
 from typer.testing import CliRunner
 
 from assets.study.compare_files import compare_file
-from assets.study.statistics.bootstrap import Group, clustered_bootstrap
+from assets.study.statistics.bootstrap import clustered_bootstrap
 from assets.study.statistics.descriptives import describe
+from assets.study.statistics.owner_table import Group
 from assets.study.statistics.two_sample import EFFECTS, effects, mann_whitney
 from orchestration.compare_cli import compare
 from orchestration.failures import PermanentFailure

@@ -11,10 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assets.study import estimators as e
-from assets.study.statistics.bootstrap import Group, Interval, Intervals, clustered_bootstrap
+from assets.study.statistics.bootstrap import Intervals, clustered_bootstrap
 from assets.study.statistics.descriptives import describe
 from assets.study.statistics.mid_distribution import below, mid_places, mid_quantiles, mid_shares
+from assets.study.statistics.middles import Interval
 from assets.study.statistics.one_sample import Ends, median_interval, mid_median_interval
+from assets.study.statistics.owner_table import Group
 from assets.study.statistics.two_sample import Differences, effects
 from assets.study.statistics.values import frequencies
 

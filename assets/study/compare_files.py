@@ -14,8 +14,9 @@ import numpy as np
 
 from assets.study.draw import workshop
 from assets.study.files import check_numeric, kinds_of, quoted, source_of, told_of
-from assets.study.statistics.bootstrap import DRAWS, Group, clustered_bootstrap
+from assets.study.statistics.bootstrap import DRAWS, clustered_bootstrap
 from assets.study.statistics.descriptives import Description, describe
+from assets.study.statistics.owner_table import Group
 from assets.study.statistics.two_sample import EFFECTS, effects, mann_whitney, permutation_p_value
 from orchestration.failures import PermanentFailure
 

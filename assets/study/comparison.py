@@ -12,9 +12,10 @@ import numpy as np
 from assets.study.features import FEATURES
 from assets.study.marts import COMPARISON
 from assets.study.population import Known, Population
-from assets.study.statistics.bootstrap import Group, Intervals, clustered_bootstrap
+from assets.study.statistics.bootstrap import Intervals, clustered_bootstrap
 from assets.study.statistics.descriptives import describe
 from assets.study.statistics.multiplicity import holm
+from assets.study.statistics.owner_table import Group
 from assets.study.statistics.two_sample import (
     EFFECTS,
     IN_STEPS,
