@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # A lock names all that is needed. Compiling is done by two processes, and without the libraries'
-# own tests: pip does it with one.
+# own tests: pip does it with one. Some libraries carry files that are no Python of this version.
 INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
 COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/tests?/' $(VENV)/lib || true
 
