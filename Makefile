@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 # mypy in a folder of its own, as it and dbt exclude each other's versions of pathspec.
 TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
-# A lock names all that is needed. Compiling is done by two processes, and without the libraries'
-# own tests: pip does it with one. Some libraries carry files that are no Python of this version.
+# A lock names all that is needed, which `pip check` looks at afterwards. Two processes compile, and
+# not the libraries' own tests: pip does all with one. Some files are no Python of this version.
 INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
 COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/tests?/' $(VENV)/lib || true
 
@@ -23,6 +23,7 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL_LOCKED) -r requirements.lock
 	$(INSTALL) --no-deps --editable .
+	$(BIN)/pip check
 	$(COMPILE)
 	touch $@
 
@@ -32,6 +33,7 @@ $(VENV)/dev.stamp: requirements-dev.lock requirements-types.lock requirements.lo
 	$(INSTALL_LOCKED) -r requirements-dev.lock
 	$(INSTALL_LOCKED) --target $(TYPES) --upgrade -r requirements-types.lock
 	$(INSTALL) --no-deps --editable .
+	$(BIN)/pip check
 	$(COMPILE)
 	touch $(VENV)/run.stamp $@
 

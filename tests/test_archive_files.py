@@ -208,8 +208,11 @@ def test_condition_of_the_machine_ends_the_work(
     spoilt.manifest.write_text("{", encoding="utf-8")
     first = write_hour(tmp_path / "p", hour_name(spoilt.day, 0), text(hour_lines(0)))
     write_day(tmp_path / "others")
-    with pytest.raises(PermanentFailure, match="cannot be read"):
+    with pytest.raises(PermanentFailure, match="cannot be read") as failure:
         work.files([first, *(tmp_path / "others").iterdir()])
+    # Also while the failure is still at hand, with the frames that it passed.
+    assert failure.tb is not None
+    assert leftovers(work.lake) == []
     assert len(work.lake.partition("gharchive", "events", DAY).entries()) < 20
 
 

@@ -73,9 +73,7 @@ def test_killed_helper_costs_the_day_one_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_day(tmp_path / "p")
-    helper = Helper()
-    monkeypatch.setattr(helpers, "_helpers", [helper])
-    monkeypatch.setattr(helper, "call", once_killed(helper))
+    first_is_killed(monkeypatch)
     work, source = ingester(tmp_path / "lake", workers=2), ArchiveSource([str(tmp_path / "p")])
     with pytest.raises(TransientFailure, match="was killed"):
         work.day(source, DAY)
@@ -85,25 +83,25 @@ def test_killed_helper_costs_the_day_one_hour(
     assert leftovers(work.lake) == []
 
 
-def once_killed(helper: Helper) -> Callable[..., Any]:
-    """`helper.call`, the first of which ends with the death of the process."""
-    call, calls = helper.call, count()
+def first_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One helper, whose first call ends with the death of its process."""
+    helper, calls = Helper(), count()
+    call = helper.call
 
     def called(function: Callable[..., Any], *args: Any) -> Any:
         if next(calls) == 0:
             return call(signal.raise_signal, signal.SIGKILL)
         return call(function, *args)
 
-    return called
+    monkeypatch.setattr(helpers, "_helpers", [helper])
+    monkeypatch.setattr(helper, "call", called)
 
 
 def test_killed_helper_ends_the_ingest_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_day(tmp_path / "p")
-    helper = Helper()
-    monkeypatch.setattr(helpers, "_helpers", [helper])
-    monkeypatch.setattr(helper, "call", once_killed(helper))
+    first_is_killed(monkeypatch)
     monkeypatch.setattr(ingest, "HELPER_BYTES", 1)
     work, paths = ingester(tmp_path / "lake", workers=2), sorted((tmp_path / "p").iterdir())
     with pytest.raises(TransientFailure, match="was killed"):

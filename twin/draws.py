@@ -45,7 +45,7 @@ def stream(seed: int, name: str) -> np.random.Generator:
 def mixed(*parts: NDArray[Any] | int) -> Hashes:
     """A 64-bit hash of integers, elementwise (splitmix64), equal on every machine.
 
-    Of single numbers the arithmetic is Python's: numpy takes ten times as long to begin each step.
+    Of single numbers the arithmetic is Python's: numpy takes longer to begin a step than to do it.
     """
     state = 0
     for place, part in enumerate(parts):

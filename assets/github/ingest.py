@@ -54,9 +54,9 @@ FEWEST_USUAL = 3
 PARQUET_MAGIC = b"PAR1"
 NO_LINES = "the file has no lines"
 # A helper is started for so many packed bytes that it could take over: until it has imported what
-# it needs and planned its first statement, one process has converted most of them alone. Eight
-# hours of 3 MB are done as soon by one process as by two.
-HELPER_BYTES = 24_000_000
+# it needs and planned its first statement, one process has converted most of them alone. Five hours
+# of 3 MB are done as soon by one process as by two, more of them sooner by two.
+HELPER_BYTES = 12_000_000
 # Packed bytes that take as long as what a file costs whatever is in it.
 FILE_BYTES = 600_000
 # Of two names that become one in quarantine so many letters are the same.

@@ -37,7 +37,7 @@ MOST_BAD_SHARE = 0.5
 FEW_BAD = 100
 # Above this many it is refused whatever their share: each is kept in memory until the end.
 MOST_BAD = 50_000
-# Bytes of lines that are cast at a time while sifting: a cast takes a hundred times as many.
+# Bytes of lines that are cast at a time while sifting: a cast takes many times as many.
 CAST_BYTES = 512 * 1024
 # So many bad lines of a file get DuckDB's own reason and a long sample; each costs a try.
 MOST_EXPLAINED = 1000

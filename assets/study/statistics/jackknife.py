@@ -21,7 +21,6 @@ LEVEL = 0.95
 LEAST = 1e-9
 
 Slopes = tuple[Floats, Floats]
-
 Side = Literal["left", "right"]
 
 
