@@ -5,9 +5,15 @@ BIN := $(VENV)/bin
 # mypy in a folder of its own, as it and dbt exclude each other's versions of pathspec.
 TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
-# A lock names all that is needed, which `pip check` looks at afterwards. Two processes compile, and
-# not the libraries' own tests: pip does all with one. Some files are no Python of this version.
+# A lock names all that is needed, which `pip check` looks at afterwards. Two processes install every
+# other entry of it each, and compile, as pip does one thing after the other; the libraries' own
+# tests are not compiled. Some files are no Python of this version.
 INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
+define install_halves
+	mkdir -p $(VENV)/halves
+	awk '/^[a-zA-Z0-9]/ {half = !half} {print > ("$(VENV)/halves/" half + 0)}' $(1)
+	printf '$(VENV)/halves/%d\n' 0 1 | xargs -n 1 -P 2 $(INSTALL_LOCKED) -r
+endef
 COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/tests?/' $(VENV)/lib || true
 
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
@@ -18,24 +24,28 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check lint types sql dev bench lock clean
 
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
 # A stamp per lock file: an environment is made once and again when a lock changes.
-$(VENV)/run.stamp: requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL_LOCKED) -r requirements.lock
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	$(call install_halves,requirements.lock)
 	$(INSTALL) --no-deps --editable .
 	$(BIN)/pip check
 	$(COMPILE)
 	touch $@
 
 # The other lock is a part of this one: one go where nothing is installed yet.
-$(VENV)/dev.stamp: requirements-dev.lock requirements-types.lock requirements.lock pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL_LOCKED) -r requirements-dev.lock
-	$(INSTALL_LOCKED) --target $(TYPES) --upgrade -r requirements-types.lock
+$(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
+	$(call install_halves,requirements-dev.lock)
 	$(INSTALL) --no-deps --editable .
 	$(BIN)/pip check
 	$(COMPILE)
 	touch $(VENV)/run.stamp $@
+
+$(VENV)/types.stamp: requirements-types.lock | $(BIN)/python
+	$(INSTALL_LOCKED) --target $(TYPES) --upgrade -r requirements-types.lock
+	touch $@
 
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
@@ -52,7 +62,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/dev.stamp
+types: $(VENV)/dev.stamp $(VENV)/types.stamp
 	PYTHONPATH=$(TYPES) $(BIN)/python -m mypy
 
 sql: $(VENV)/dev.stamp
