@@ -50,9 +50,8 @@ $(VENV)/types.stamp: requirements-types.lock | $(BIN)/python
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
 
-# Three for two cores: some tests wait for a clock, a server or the disk most of their time.
 test: check
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # mypy uses two cores for a part of its time, so that the SQL is looked at beside it.
 check:

@@ -50,6 +50,14 @@ def network_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
         network_guard.suspend()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: some tests wait for a clock, a server or the disk most of their time.
+
+    Eight at most, as each takes memory.
+    """
+    return min(max(1, 3 * (os.cpu_count() or 1) // 2), 8)
+
+
 def pytest_configure() -> None:
     """Each worker compiles its share of the test files first, and finds the others' compiled."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
