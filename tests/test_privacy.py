@@ -388,8 +388,9 @@ def test_has_any_needs_no_other_copy(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     with duckdb.connect() as connection:
         connection.execute(f"copy ({EVENTS}) to '{path}' (format parquet)")
-    assert tables.has_any(path, github, "events")
-    assert not tables.has_any(path, Masker((HUB_ADA,), "github", "s"), "events")
+    with tables.connected() as connection:
+        assert tables.has_any(connection, path, github, "events")
+        assert not tables.has_any(connection, path, Masker((HUB_ADA,), "github", "s"), "events")
 
 
 # ---------------------------------------------------------------- addresses

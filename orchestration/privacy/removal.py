@@ -247,8 +247,9 @@ class _Sweep:
             self._ledger.begin(found.digest())
             self._tell("looking up names")
             learned: list[Entry] = []
-            for platform, files in self._unswept_by_table():
-                learned += tables.names_in(files, platform, found)
+            with tables.connected() as connection:
+                for platform, files in self._unswept_by_table():
+                    learned += tables.names_in(connection, files, platform, found)
             if not (learned and optout.learn(self._root, learned)):
                 return found
         return found
@@ -305,19 +306,20 @@ class _Sweep:
 
     def _sweep_lake(self, found: Compiled) -> None:
         maskers = _Maskers(found)
-        for partition, entry in list(self._unswept()):
-            if partition.source not in tables.PLATFORM_OF:
-                continue
-            self._tell(f"{partition.source} {partition.table} {partition.day}")
-            self._done.seen_file_count += 1
-            path = partition.folder / entry["file"]
-            masker = maskers.of(partition.source)
-            row = _clean_row(entry, masker)
-            if row != entry or tables.has_any(path, masker, partition.table):
-                self._write_anew(partition, row, path)
-                entry = partition.entry(entry["name"]) or row
-            partition.prune()
-            self._ledger.add(_key(partition, entry))
+        with tables.connected() as connection:
+            for partition, entry in list(self._unswept()):
+                if partition.source not in tables.PLATFORM_OF:
+                    continue
+                self._tell(f"{partition.source} {partition.table} {partition.day}")
+                self._done.seen_file_count += 1
+                path = partition.folder / entry["file"]
+                masker = maskers.of(partition.source)
+                row = _clean_row(entry, masker)
+                if row != entry or tables.has_any(connection, path, masker, partition.table):
+                    self._write_anew(partition, row, path)
+                    entry = partition.entry(entry["name"]) or row
+                partition.prune()
+                self._ledger.add(_key(partition, entry))
 
     def _write_anew(self, partition: Partition, row: Row, path: Path) -> None:
         self._note_due()
@@ -366,8 +368,13 @@ class _Sweep:
             if not folder.is_dir() or folder.parent.name not in tables.PLATFORM_OF:
                 continue
             masker = maskers.of(folder.parent.name)
-            parts, lines = folder.glob("*.parquet"), folder.glob("*.jsonl")
-            if any(tables.has_any(part, masker, folder.name) for part in parts) or any(
+            lines = folder.glob("*.jsonl")
+            with tables.connected() as connection:
+                is_told = any(
+                    tables.has_any(connection, part, masker, folder.name)
+                    for part in folder.glob("*.parquet")
+                )
+            if is_told or any(
                 masker.is_in(line)
                 for file in lines
                 for line in file.read_text(encoding="utf-8").splitlines()

@@ -12,7 +12,7 @@ people's repositories stay right; rows that are about nothing but the account go
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -59,7 +59,7 @@ def mask(lake_root: Path, source: str, table: str, parquet: Path) -> int:
     platform = PLATFORM_OF.get(source)
     if found is None or platform is None:
         return 0
-    with _connected() as connection:
+    with connected() as connection:
         columns = _columns(connection, parquet)
         learned = list(known_as(connection, columns, platform, found, [parquet]))
         if learned and optout.learn(lake_root, learned):
@@ -72,19 +72,21 @@ def mask(lake_root: Path, source: str, table: str, parquet: Path) -> int:
         return work.rewrite(connection, parquet)
 
 
-def has_any(parquet: Path, masker: Masker, table: str) -> bool:
+def has_any(
+    connection: "duckdb.DuckDBPyConnection", parquet: Path, masker: Masker, table: str
+) -> bool:
     """Whether an opted-out account is in a file of the lake."""
-    with _connected() as connection:
-        work = _Work(masker, table, _columns(connection, parquet))
-        work.make_known(connection)
-        return work.hits(connection, parquet)
+    work = _Work(masker, table, _columns(connection, parquet))
+    work.make_known(connection)
+    return work.hits(connection, parquet)
 
 
-def names_in(files: list[Path], platform: str, found: Compiled) -> list[Entry]:
+def names_in(
+    connection: "duckdb.DuckDBPyConnection", files: list[Path], platform: str, found: Compiled
+) -> list[Entry]:
     """What the rows of files of one table know of the accounts; see `known_as`."""
-    with _connected() as connection:
-        columns = _columns(connection, files[0])
-        return list(known_as(connection, columns, platform, found, files))
+    columns = _columns(connection, files[0])
+    return list(known_as(connection, columns, platform, found, files))
 
 
 def known_as(
@@ -351,12 +353,18 @@ def _define(
     def of_value(value: Any) -> Any:
         return None if value is None else function(value)
 
+    import duckdb
+
     special: Any = "special"
+    # Another file's list may be another one.
+    with suppress(duckdb.InvalidInputException):
+        connection.remove_function(name)
     connection.create_function(name, of_value, [kind], kind, null_handling=special)
 
 
 @contextmanager
-def _connected() -> Iterator["duckdb.DuckDBPyConnection"]:
+def connected() -> Iterator["duckdb.DuckDBPyConnection"]:
+    """What files are read with; for many of them one, as making it takes longer than a file."""
     import duckdb
 
     with duckdb.connect() as connection:
