@@ -62,8 +62,10 @@ LEAST_CLUSTERS = 8
 # Owners by which two groups must overlap: the share of pairs that ties or goes the other way,
 # times the owners of the smaller group.
 LEAST_OVERLAP = 2.0
-# Draws made at a time: wide enough for vectors, narrow enough for caches and memory.
+# Numbers of owners are drawn for so many draws at a time.
 BLOCK = 16
+# Weights of blocks that are looked at together: enough for vectors, few enough for caches.
+WIDE = 2**16
 # Points at which a draw's differences are counted, and how far they reach in standard errors.
 POINTS = 33
 REACH = 6.0
@@ -130,13 +132,15 @@ def clustered_bootstrap(
     counters = [_Counter.of(table, *pair) if _is_measurable(pair) else None for pair in pairs]
     found: list[list[dict[str, Floats]]] = [[] for _ in pairs]
     rng = np.random.default_rng(seed)
-    for _ in range(-(-draws // BLOCK)):
-        block = table.draw(rng, BLOCK)
+    blocks = -(-draws // BLOCK)
+    wide = max(1, WIDE // (BLOCK * max(table.shape)))
+    for first_block in range(0, blocks, wide):
+        block = table.draw(rng, BLOCK, min(wide, blocks - first_block))
         for counter, kept in zip(counters, found, strict=True):
             if counter is not None:
                 kept.append(counter.effects(block))
     return [
-        _intervals(pair, counter, kept, BLOCK * -(-draws // BLOCK))
+        _intervals(pair, counter, kept, BLOCK * blocks)
         for pair, counter, kept in zip(pairs, counters, found, strict=True)
     ]
 
@@ -175,7 +179,8 @@ class _Counter:
     def of(cls, table: OwnerTable, first: Part, second: Part) -> "_Counter":
         left = np.searchsorted(second.value, first.value, "left")
         right = np.searchsorted(second.value, first.value, "right")
-        points, is_complete = _points(table, first, second)
+        search = Differences(first.counted, second.counted)
+        points, is_complete = _points(table, first, second, search)
         reach = np.stack([
             np.searchsorted(second.value, first.value - point, "left") for point in points
         ])  # fmt: skip
@@ -193,7 +198,7 @@ class _Counter:
         of_means = spreads["ratio_of_means"] = compared(first, second, moved, without, beyond)
         # Of what does not vary nothing is unseen.
         told = [one.reason for one in unseen if math.isfinite(of_means.degrees)]
-        difference, how = mid_difference(table, first, second)
+        difference, how = mid_difference(table, first, second, search)
         medians, mid_medians = ratios_of_medians(table, first, second)
         return replace(
             made,
@@ -246,9 +251,10 @@ class _Counter:
         return middle
 
 
-def _points(table: OwnerTable, first: Part, second: Part) -> tuple[Floats, bool]:
+def _points(
+    table: OwnerTable, first: Part, second: Part, search: Differences
+) -> tuple[Floats, bool]:
     """Where the middle differences of draws are expected; whether all there is lies among them."""
-    search = Differences(first.counted, second.counted)
     slopes = rank_slopes(first, second, search.quantile(0.5))
     mine, other = moved_by(table, first, second, slopes)
     influence = mine + other

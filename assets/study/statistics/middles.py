@@ -58,13 +58,17 @@ class Interval:
     interval_is: Holds | None = None
 
 
-def mid_difference(table: OwnerTable, first: Part, second: Part) -> tuple[Interval, Holds]:
+def mid_difference(
+    table: OwnerTable, first: Part, second: Part, search: Differences
+) -> tuple[Interval, Holds]:
     """Interval of the middle of the differences' mid-distribution, where it may be one half.
+
+    Args:
+        search: the differences of both.
 
     Returns:
         With what that of the middle difference holds, which moves in steps.
     """
-    search = Differences(first.counted, second.counted)
     middle = search.beside(search.quantile(0.5))
     slopes = _beside_slopes(first, second, middle)
     moved = moved_by(table, first, second, slopes)

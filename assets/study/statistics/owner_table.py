@@ -105,9 +105,10 @@ class OwnerTable:
         """Rows without those of strata, and owners."""
         return self.by_owner.shape[0] - self.spread.size, self.by_owner.shape[1]
 
-    def draw(self, rng: np.random.Generator, count: int) -> Floats:
-        """(R, count) weights of a block of draws."""
-        return self.weighed(rng.standard_exponential((self.shape[1], count)))
+    def draw(self, rng: np.random.Generator, count: int, blocks: int = 1) -> Floats:
+        """(R, count * blocks) weights of draws; a block has the same however many are made."""
+        made = [rng.standard_exponential((self.shape[1], count)) for _ in range(blocks)]
+        return self.weighed(np.hstack(made))
 
     def weighed(self, numbers: Floats) -> Floats:
         """(R, count) weights, with (O, count) numbers of the owners; of ones the sample's own."""

@@ -8,6 +8,7 @@ numbers. Does not belong here: intervals by resampling (`bootstrap`), samples dr
 import math
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -320,6 +321,8 @@ class Differences:
             level: the share, above 0 and up to 1.
         """
         target = level * self.total * (1 - (0.0 if self.is_whole else TOLERANCE))
+        if self._x.size * self._z.size <= FEW:
+            return _reached(*self._every, target)
         low = np.zeros(self._x.size, np.int64)
         high = np.full(self._x.size, self._z.size, np.int64)
         # The seed changes the way, not the answer.
@@ -336,7 +339,13 @@ class Differences:
                     high = np.minimum(high, self._count(pivot, "left"))
                     if self._held(high) < target:
                         return pivot
-        return self._sorted_out(low, high, target)
+        return _reached(*self._sorted_out(low, high), target)
+
+    @cached_property
+    def _every(self) -> tuple[NDArray[Any], Floats]:
+        """All differences, ascending, with the weight up to each: of few, for every level."""
+        none = np.zeros(self._x.size, np.int64)
+        return self._sorted_out(none, none + self._z.size)
 
     def _held(self, count: Ints) -> float:
         return float(self._weight @ self._cumulated[count])
@@ -382,17 +391,22 @@ class Differences:
         column = np.clip(column, low[row], np.maximum(high[row] - 1, low[row]))
         return np.sort(self._x[row] + self._z[np.minimum(column, self._z.size - 1)])
 
-    def _sorted_out(self, low: Ints, high: Ints, target: float) -> int | float:
+    def _sorted_out(self, low: Ints, high: Ints) -> tuple[NDArray[Any], Floats]:
+        """The differences between places of each x, ascending, with the weight up to each."""
         sizes = high - low
         row = np.repeat(np.arange(sizes.size), sizes)
         column = np.arange(row.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + low[row]
         found = self._x[row] + self._z[column]
         order = np.argsort(found, kind="stable")
         held = self._weight[row] * np.diff(self._cumulated)[column]
-        reached = self._held(low) + np.cumsum(held[order])
-        at = min(int(np.searchsorted(reached, target)), order.size - 1)
-        answer: int | float = found[order[at]].item()
-        return answer
+        return found[order], self._held(low) + np.cumsum(held[order])
+
+
+def _reached(differences: NDArray[Any], up_to: Floats, target: float) -> int | float:
+    """The first difference up to which there is a weight."""
+    at = min(int(np.searchsorted(up_to, target)), differences.size - 1)
+    answer: int | float = differences[at].item()
+    return answer
 
 
 def permutation_p_value(
