@@ -1,6 +1,7 @@
 """The publish step: what may leave, that it arrives whole, and what readers see meanwhile."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,14 +23,22 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 def change(warehouse: Path, *statements: str) -> None:
     with duckdb.connect(str(warehouse)) as connection:
+        connection.begin()
         for statement in statements:
             connection.execute(statement)
+        connection.commit()
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Path:
+def warehouse(built: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copy(built, tmp_path / "warehouse.duckdb"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse whose marts have two columns: the step does not know what is in them."""
-    path = tmp_path / "warehouse.duckdb"
+    path = tmp_path_factory.mktemp("built") / "warehouse.duckdb"
     change(
         path,
         "CREATE SCHEMA marts",
