@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
 from assets.publish.words import REFERENCE
-from assets.study import marts
+from assets.study import marts, tables
 from assets.study.features import FEATURES, PLATFORMS
-from assets.study.tables import StudyTable, make_table, table_of
+from assets.study.tables import StudyTable, table_of
 
 Row = dict[str, Any]
 Values = NDArray[np.int64]
@@ -331,8 +331,8 @@ def make_tables(
 ) -> None:
     """Make tables of the study in a warehouse, with these rows."""
     connection.begin()
+    tables.make_tables(connection, rows)
     for table, own in rows.items():
-        make_table(connection, table)
         connection.register("new_rows", table_of(table, own))
         names = ", ".join(table.column_names)
         connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {names} FROM new_rows")

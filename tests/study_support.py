@@ -10,7 +10,7 @@ import pyarrow as pa
 from assets.actors.policies import POLICIES
 from assets.study import cuts, sample
 from assets.study.features import FEATURES
-from assets.study.tables import make_table, table_of
+from assets.study.tables import make_tables, table_of
 
 DAY = date(2025, 10, 7)
 FIRST = date(2025, 9, 8)
@@ -81,11 +81,12 @@ def study_warehouse(
             ("intermediate.int_repository_intensity__measured", measured),
         ):
             _insert(connection, table, lines)
-        for table, rows in (
+        given_rows = (
             (sample.MEMBER, members), (sample.STRATUM, strata), (sample.CUT_OFF, cut_offs),
             (cuts.CUT, cut),
-        ):  # fmt: skip
-            make_table(connection, table)
+        )  # fmt: skip
+        make_tables(connection, [table for table, _ in given_rows])
+        for table, rows in given_rows:
             given = table_of(table, rows or [])  # noqa: F841 - read by name
             connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
         connection.commit()

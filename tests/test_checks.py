@@ -24,7 +24,7 @@ from assets.github import ingest
 from assets.publish.snapshot import publish
 from assets.study.marts import ALL_MARTS
 from assets.study.networks.tables import ALL_TABLES
-from assets.study.tables import make_table
+from assets.study.tables import make_tables
 from assets.study.themes.tables import ALL_TABLES as THEME_TABLES
 from checks import coverage, expectations, ledger, mining, privacy, recency
 from checks.assets import ARCHIVE, build_checks, days_of_run, result
@@ -657,12 +657,12 @@ def warehouse_of(path: Path, **changed: list[dict[str, Any]]) -> Path:
             " login varchar, native_id varchar, actor_class varchar, platform_type varchar);"
             " create table core.dim_organisation (platform varchar, login varchar)"
         )
-        for study_table in (*ALL_MARTS, *ALL_TABLES, *THEME_TABLES):
-            make_table(connection, study_table)
-        connection.execute("use marts; begin")
+        connection.begin()
+        make_tables(connection, [*ALL_MARTS, *ALL_TABLES, *THEME_TABLES])
+        connection.execute("use marts")
         for table, rows in {**MARTS, **changed}.items():
             fill(connection, table, rows)
-        connection.execute("commit")
+        connection.commit()
     return path
 
 

@@ -17,7 +17,7 @@ from assets.study.marts import COMPARISON, CORRELATION, RERUN, SUMMARY
 from assets.study.networks.cells import NetworkCell, reference_cells
 from assets.study.networks.tables import SUMMARY as NETWORKS
 from assets.study.rerun import SOURCES, study_rerun
-from assets.study.tables import StudyTable, make_table, table_of
+from assets.study.tables import StudyTable, make_tables, table_of
 from assets.study.themes.codebook import THEMES
 from assets.study.themes.tables import MESSAGE_QUALITY, PREVALENCE
 from orchestration.settings import StudySettings
@@ -116,10 +116,8 @@ class World:
         self.connection.execute(
             f"CREATE TABLE seeds.published_claims AS FROM read_csv('{SEED}', types = {types})"
         )
-        for table in (
-            SUMMARY, COMPARISON, CORRELATION, NETWORKS, CUT, PREVALENCE, MESSAGE_QUALITY,
-        ):  # fmt: skip
-            make_table(self.connection, table)
+        read = [SUMMARY, COMPARISON, CORRELATION, NETWORKS, CUT, PREVALENCE, MESSAGE_QUALITY]
+        make_tables(self.connection, read)
         self.connection.execute("""
             CREATE TABLE marts.mart_coverage (platform VARCHAR, day DATE, event_count BIGINT);
             INSERT INTO marts.mart_coverage VALUES
@@ -249,7 +247,7 @@ def test_an_empty_warehouse_measures_nothing_and_says_why(world: World) -> None:
 
 def test_rows_fit_their_table(world: World) -> None:
     world.comparison("commits", cliffs_delta=0.4, cliffs_delta_low=0.3, cliffs_delta_high=0.5)
-    make_table(world.connection, RERUN)
+    make_tables(world.connection, [RERUN])
     rows = table_of(RERUN, study_rerun(world.connection, "paper", DAY))  # noqa: F841
     world.connection.execute(f"INSERT INTO {RERUN.name} SELECT * FROM rows")
 

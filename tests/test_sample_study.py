@@ -273,6 +273,18 @@ def test_a_table_of_another_version_is_told(warehouse: Path) -> None:
         sample.draw_samples(warehouse, study())
 
 
+def test_comments_of_a_table_that_is_there_become_the_declared_ones(tmp_path: Path) -> None:
+    table = tables.StudyTable("study.a", "All.", (("one", "BIGINT", "First."),))
+    other = tables.StudyTable("study.a", "Each's.", (("one", "BIGINT", "Its own."),))
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
+        for given in (table, other, other):
+            tables.make_tables(connection, [given])
+            assert connection.execute(
+                "SELECT t.comment, c.comment FROM duckdb_tables() AS t, duckdb_columns() AS c"
+                " WHERE c.schema_name = 'study'"
+            ).fetchall() == [(given.comment, given.columns[0][2])]
+
+
 # ---------------------------------------------------------------- estimates
 
 

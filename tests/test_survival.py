@@ -12,7 +12,7 @@ from study_support import member, stratum
 from assets.study.marts import SURVIVAL
 from assets.study.sample import MEMBER, STRATUM
 from assets.study.survival import activity_survival
-from assets.study.tables import make_table, table_of
+from assets.study.tables import make_tables, table_of
 
 DAY = date(2025, 6, 30)
 END = datetime(2025, 7, 1)
@@ -86,8 +86,8 @@ class World:
     def draw(self, members: list[Row], strata: list[Row]) -> None:
         """The sample `paper` of either platform."""
         self.connection.execute("CREATE SCHEMA study")
+        make_tables(self.connection, [MEMBER, STRATUM])
         for table, rows in ((MEMBER, members), (STRATUM, strata)):
-            make_table(self.connection, table)
             given = table_of(table, rows)  # noqa: F841 - read by name
             self.connection.execute(f"INSERT INTO {table.name} SELECT * FROM given")
 

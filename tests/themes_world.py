@@ -14,7 +14,7 @@ import pyarrow as pa
 from study_support import COUNTS, member, stratum
 
 from assets.study import sample
-from assets.study.tables import StudyTable, make_table, open_warehouse
+from assets.study.tables import StudyTable, make_tables, open_warehouse
 from assets.study.themes import corpus, tables
 from assets.study.themes.codebook import THEMES
 from orchestration.settings import StudySettings
@@ -71,8 +71,7 @@ def shown(row: dict[str, Any]) -> str:
 def warehouse_of(path: Path, world: World) -> Path:
     duckdb.connect(str(path)).close()
     with open_warehouse(path, read_only=False) as connection:
-        for table in (corpus.CORPUS, tables.CODED):
-            make_table(connection, table)
+        make_tables(connection, [corpus.CORPUS, tables.CODED])
         for schema in ("core", "intermediate"):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         connection.execute(
@@ -155,8 +154,7 @@ PLATFORMS = {"github": "github:repository", "huggingface": "huggingface:model"}
 def sampled(connection: duckdb.DuckDBPyConnection) -> None:
     """The sample `paper` of eight repositories a platform; discussions of the last are unknown on
     the Hub, and none on GitHub."""
-    for table in (sample.MEMBER, sample.STRATUM):
-        make_table(connection, table)
+    make_tables(connection, [sample.MEMBER, sample.STRATUM])
     counts = ", ".join(f"{column} BIGINT" for column in COUNTS)
     connection.execute(
         "CREATE SCHEMA IF NOT EXISTS marts; CREATE TABLE marts.mart_repository_activity"

@@ -23,7 +23,7 @@ from assets.study.distribution import distribution_rows
 from assets.study.marts import COMPARISON, CORRELATION, DISTRIBUTION, SUMMARY
 from assets.study.population import Population, Window, populations, window_of
 from assets.study.summary import summary_rows
-from assets.study.tables import StudyTable, make_table, open_warehouse, table_of
+from assets.study.tables import StudyTable, make_tables, open_warehouse, table_of
 from orchestration.failures import PermanentFailure
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def _known_on(
 
 def _keep(connection: "duckdb.DuckDBPyConnection", study: "StudySettings", grid: Grid) -> None:
     """Replace the day's rows: those computed, those taken over, and no others."""
-    for table in TABLES:
-        make_table(connection, table)
     with _transaction(connection):
+        make_tables(connection, TABLES)
         for table in TABLES:
             _take_over(connection, table, study.name, grid)
             _insert(connection, table, grid.rows[table.name])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.study.tables import make_table, open_warehouse
+from assets.study.tables import make_tables, open_warehouse
 from assets.study.themes import corpus
 from assets.study.themes.codebook import THEMES, Codebook, example_text, load_codebook
 from assets.study.themes.coding import Coder, Coding, Text
@@ -87,7 +87,7 @@ def code_corpus(
     """
     codebook = load_codebook()
     with open_warehouse(warehouse_path, read_only=False) as connection:
-        make_table(connection, CODED)
+        make_tables(connection, [CODED])
         found = []
         for name in study.themes.coders:
             with _made(connection, name, study, codebook, state_dir, themes_dir) as made:

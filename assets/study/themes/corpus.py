@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assets.actors.policies import POLICIES
-from assets.study.tables import StudyTable, make_table, open_warehouse
+from assets.study.tables import StudyTable, make_tables, open_warehouse
 from assets.study.themes.cleaning import (
     CLEANING_VERSION,
     LEAST_AUTHORS,
@@ -166,8 +166,7 @@ def update_corpus(
     with open_warehouse(warehouse_path, read_only=False) as connection:
         # By themselves: texts are read by a cursor that sees only what is committed.
         connection.begin()
-        make_table(connection, CORPUS)
-        make_table(connection, TEMPLATE)
+        make_tables(connection, [CORPUS, TEMPLATE])
         connection.commit()
         connection.begin()
         new_count, gone_count = _find_pending(connection)
