@@ -292,7 +292,12 @@ def rerun_rows() -> list[Row]:
 
 
 def study_rows() -> dict[StudyTable, list[Row]]:
-    """All marts of one study and day, filled."""
+    """All marts of one study and day, filled; each call has its own."""
+    return {table: [dict(row) for row in rows] for table, rows in _study_rows().items()}
+
+
+@cache
+def _study_rows() -> dict[StudyTable, list[Row]]:
     grid = cells()
     known = {which: values(*which) for which in TAILS}
     sides = {

@@ -255,6 +255,7 @@ class Page(HTMLParser):
         self.text += f"{data} "
 
 
+@cache
 def words(text: str) -> str:
     """The visible text, white space collapsed."""
     body = re.sub(r"<style>.*?</style>", "", text, flags=re.S)
