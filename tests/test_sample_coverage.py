@@ -60,7 +60,9 @@ def draws_of(features: dict[str, Floats], inside: Any, keys: list[str], design: 
         seen = profile(connection, sql, list(features), "commits")
         cut = cut_offs(seen, SIZE, planned(design, LEAST, seen.frame_count, None))
         assert cut.is_holding
-        sql = cut.apply(sql)
+        # Its rows are the same in every draw.
+        connection.execute(f"CREATE TABLE cut AS {cut.apply(sql)}")
+        sql = "SELECT * FROM cut"
         found = survey(connection, sql)
         whole = is_certain(found.number)
         target = allocate(design, SIZE, found.frame_count, deviation=found.deviation, least=LEAST,
