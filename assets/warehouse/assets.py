@@ -71,7 +71,7 @@ class Dbt(DbtCliResource):
         return Version(version("dbt-core"))
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
-        with _without_macros():
+        with _without_macros(), _without_sources():
             return super()._initialize_dbt_core_adapter(args)
 
 
@@ -258,6 +258,21 @@ def _without_macros() -> Iterator[None]:
         yield
     finally:
         loader.load_macros = whole
+
+
+@contextmanager
+def _without_sources() -> Iterator[None]:
+    """While it lasts, it is not looked for who declares an adapter's flags.
+
+    That reads the source of everything on the stack for each flag, half of making an adapter.
+    """
+    flags: Any = import_module("dbt_common.behavior_flags").BehaviorFlagRendered
+    looked_for = flags.__dict__["_default_source"]
+    flags._default_source = staticmethod(lambda: "dbt.adapters")
+    try:
+        yield
+    finally:
+        flags._default_source = looked_for
 
 
 def _columns_in(warehouse: Path, adapter: Any) -> Callable[[Any], list[Any]]:
