@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from privacy_support import texts, traces
+from privacy_support import rows_of, traces
 
 from orchestration.journal import Journal, Page
 from orchestration.lake import Lake, sha256_of_file
@@ -34,8 +35,11 @@ NEEDLES = (LOGIN, OLD_LOGIN, str(NUMBER), HUB_LOGIN, "ab" * 16)
 PRIVATE = ("private/opt_out.csv", "lake/opted_out.json")
 KILLS = 6
 
+# Imports once. For each line of folder and step a child takes out, and is killed at that step; told
+# are the steps that it made, nothing where it was killed, and its exit code.
 PROGRAM = """
 import os, signal, sys
+import duckdb
 from pathlib import Path
 from orchestration.privacy import removal
 from orchestration.settings import Settings
@@ -44,12 +48,21 @@ rename, count = Path.replace, 0
 def replace(self, target):
     global count
     count += 1
-    if count == int(sys.argv[2]):
+    if count == step:
         os.kill(os.getpid(), signal.SIGKILL)
     return rename(self, target)
 Path.replace = replace
-removal.apply(Settings(data_dir=sys.argv[1]), SALT)
-print(count)
+for line in sys.stdin:
+    folder, step = line.split("\\t")[0], int(line.split("\\t")[1])
+    child = os.fork()
+    if child == 0:
+        try:
+            removal.apply(Settings(data_dir=folder), SALT)
+            print(count, end="", flush=True)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    print("", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """.replace("SALT", repr(SALT))
 
 
@@ -223,7 +236,7 @@ def contents(settings: Settings) -> dict[str, Any]:
             for entry in partition.entries():
                 path = partition.folder / entry["file"]
                 assert sha256_of_file(path) == entry["content_hash"]
-                rows = [text for _, text in texts(path)]
+                rows = rows_of(path)
                 assert len(rows) == entry["row_count"]
                 found[f"{source}/{table}/{day}"] = rows
     return found
@@ -281,7 +294,7 @@ def contents_of(folder: Path) -> dict[str, Any]:
     found = {}
     for path in sorted((folder / "lake" / "raw").rglob("*.parquet")):
         source, table, day = path.parts[-4:-1]
-        found[f"{source}/{table}/{day.removeprefix('day=')}"] = [text for _, text in texts(path)]
+        found[f"{source}/{table}/{day.removeprefix('day=')}"] = rows_of(path)
     return found
 
 
@@ -403,16 +416,28 @@ def test_a_wrong_list_stops_the_refresh(entered: Path, tmp_path: Path) -> None:
         removal.apply(settings, SALT)
 
 
+@pytest.fixture
+def killing() -> Iterator["subprocess.Popen[str]"]:
+    """The process that takes out in children of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield process
+        process.communicate()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_anywhere_it_goes_on_to_the_same_end(
-    entered: Path, applied: Settings, tmp_path: Path
+    entered: Path, applied: Settings, tmp_path: Path, killing: "subprocess.Popen[str]"
 ) -> None:
     wanted = contents(applied)
-    total = int(killed(entered, tmp_path / "whole", 0).stdout)
-    assert total > KILLS
-    for step in range(1, total + 1, max(1, total // KILLS)):
+    total, code = taken_out(killing, entered, tmp_path / "whole", 0)
+    assert code == 0
+    assert int(total) > KILLS
+    for step in range(1, int(total) + 1, max(1, int(total) // KILLS)):
         folder = tmp_path / f"killed-{step}"
-        assert killed(entered, folder, step).returncode == -signal.SIGKILL
+        assert taken_out(killing, entered, folder, step) == ("", -signal.SIGKILL)
         settings = Settings(data_dir=folder)
         # Every file is the old one or the new one, as its manifest says.
         for place, rows in contents(settings).items():
@@ -425,9 +450,13 @@ def test_killed_anywhere_it_goes_on_to_the_same_end(
         shutil.rmtree(folder)
 
 
-def killed(entered: Path, folder: Path, step: int) -> "subprocess.CompletedProcess[str]":
+def taken_out(
+    killing: "subprocess.Popen[str]", entered: Path, folder: Path, step: int
+) -> tuple[str, int]:
+    """Steps and exit code of a child that works on a copy."""
     shutil.copytree(entered, folder)
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), str(step)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    assert killing.stdin and killing.stdout
+    killing.stdin.write(f"{folder}\t{step}\n")
+    killing.stdin.flush()
+    total, code = killing.stdout.readline().split(" ")
+    return total, int(code)
