@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from command import run_anew
+from nights import know_lineage
 
 from orchestration import keys
 from orchestration.lake import Lake
@@ -48,8 +49,11 @@ def installation(
     real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("real")
-    # Rows are counted here: how often a network is drawn anew beside it does not matter.
-    few = "[study.networks]\nnull_draws = 2\ncommunity_runs = 5\n"
+    # Rows are counted here: how often is drawn for an interval beside it does not matter.
+    few = (
+        "[study.grid]\nbootstrap_draws = 100\n"
+        "[study.networks]\nnull_draws = 2\ncommunity_runs = 5\nunlisted_runs = 1\n"
+    )
     (folder / "osmoscope.toml").write_text(few)
     dump = real_data / "huggingface" / "models-2026-08.jsonl.gz"
     hub = run_anew("ingest-hub", dump, "--observed-on", "2026-08-31", "--json", folder=folder)
@@ -91,6 +95,7 @@ def test_marts_and_report_are_made_of_all_of_them(
 ) -> None:
     folder, ingested = installation
     settings = Settings.load(folder / "osmoscope.toml")
+    know_lineage(settings)
     rebuilt = run_anew("rebuild", "--json", folder=folder)
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     outcome = json.loads(rebuilt.stdout)
