@@ -280,7 +280,7 @@ create or replace temp macro hub_whole(j) as
             then try_cast(try_cast(j ->> '$' as double) as bigint)
     end;
 create or replace temp macro hub_count(j) as
-    nullif(greatest(hub_whole(j), -1), -1);
+    try_cast(try_cast(hub_whole(j) as ubigint) as bigint);
 create or replace temp macro hub_flag(j) as
     case when json_type(j) = 'BOOLEAN' then (j ->> '$') = 'true' end;
 create or replace temp macro hub_instant(t) as
@@ -336,17 +336,6 @@ create or replace temp macro hub_tagged(tags) as
             'name': regexp_extract(t, '^base_model:(?:({"|".join(RELATIONS)}):)?(.*)$', 2),
             'relation': nullif(
                 regexp_extract(t, '^base_model:(?:({"|".join(RELATIONS)}):)?(.*)$', 1), ''
-            )
-        }}
-    );
-create or replace temp macro hub_bases(names, relation, tagged) as
-    list_transform(
-        hub_once(names),
-        lambda n: {{
-            'name': n,
-            'relation': coalesce(
-                relation,
-                list_filter(tagged, lambda t: t.name = n and t.relation is not null)[1].relation
             )
         }}
     );
@@ -613,9 +602,14 @@ def _removed(keys: Sequence[str]) -> str:
 
 
 def _listed_select(shape: str, kind: str) -> str:
+    """The query on a listing, where what is named more than once is a column of an earlier step.
+
+    DuckDB puts in what a name of the same step stands for, wherever it stands, and plans for
+    longer than it reads a page.
+    """
     keys = [key for key, _ in _TYPED[shape].values()] + list(_SHAPED[shape])
     consumed = _removed([*keys, *_DROPPED[shape]])
-    shaped = _RADAR_COLUMNS if shape == RADAR_DUMP else _API_COLUMNS
+    own = _RADAR if shape == RADAR_DUMP else _API
     columns = ", ".join(f'{_column(shape, kind, name)} as "{name}"' for name in _LISTED)
     return f"""
     with read as (
@@ -627,69 +621,106 @@ def _listed_select(shape: str, kind: str) -> str:
     opened as (
         select
             * exclude (line), {_problem(shape)} as problem, hub_texts(f.tags) as tags,
-            json_merge_patch(line::json, {consumed}) as rest, {shaped}
+            json_merge_patch(line::json, {consumed}) as unread, {own.opened}
         from typed
     ),
-    named as (select *, hub_tagged(tags) as tagged from opened)
+    shaped as (
+        select *, hub_tagged(tags) as tagged, hub_gated(f.gated) as gate, {own.shaped} from opened
+    ),
+    named as (
+        select
+            *, hub_once({own.names}) as named, {own.declared} as declared, {_UNGATED} as ungated
+        from shaped
+    ),
+    kept as (
+        select
+            *, case when len(named) > 0 then declared end as relation,
+            case
+                when len(named) > 0 then named
+                else hub_once(list_transform(tagged, lambda t: t.name))
+            end as bases,
+            {own.rest} as rest
+        from named
+    )
     select
         number, {columns},
         coalesce(
             problem, case when {_column(shape, kind, "repository_name")} is null then 'no id' end
         ) as problem
-    from named
+    from kept
     """
 
 
-_RADAR_COLUMNS = """
-    hub_texts(f.languages) as languages, f.license as card_licence, f.gated as gate,
-    f.base_model as bases, null::varchar as declared, true as has_bases
-"""
-_API_COLUMNS = f"""
-    hub_opened(f.cardData) as card, f.gated as gate, hub_opened(f.baseModels) as base,
-    hub_opened(f.safetensors) as tensors, hub_opened(f.gguf) as gguf,
-    hub_texts(
-        case when json_type(card) = 'OBJECT' then json_extract(card, '$.language') end
-    ) as languages,
-    case when json_type(card) = 'OBJECT' then json_extract(card, '$.license') end as card_licence,
+@dataclass(frozen=True)
+class _Own:
+    """What one form has of its own in each step of the query."""
+
+    opened: str
+    shaped: str
+    names: str
+    declared: str
+    rest: str
+
+
+_UNGATED = """
     case
-        when len(hub_names(base)) > 0 then base
-        when json_type(card) = 'OBJECT' then json_extract(card, '$.base_model')
-    end as bases,
-    hub_relation(
-        case
-            when len(hub_names(base)) > 0 then hub_text(json_extract(base, '$.relation'))
-            when json_type(card) = 'OBJECT'
-                then hub_text(json_extract(card, '$.base_model_relation'))
-        end
-    ) as declared,
-    coalesce(f.cardData, f.baseModels, f.tags) is not null as has_bases,
+        when json_type(f.gated) <> 'NULL' and gate is null
+            then json_merge_patch(unread, json_object('gated', f.gated))
+        else unread
+    end
+"""
+_RADAR = _Own(
+    opened="true as has_bases",
+    shaped="hub_texts(f.languages) as languages, f.license as card_licence",
+    names="hub_names(f.base_model)",
+    declared="null::varchar",
+    rest="ungated",
+)
+_API = _Own(
+    opened="""
+    hub_opened(f.cardData) as card, hub_opened(f.baseModels) as base,
+    hub_opened(f.safetensors) as tensors, hub_opened(f.gguf) as gguf,
+    coalesce(f.cardData, f.baseModels, f.tags) is not null as has_bases
+    """,
+    shaped=f"""
+    hub_texts(card -> '$.language') as languages, card -> '$.license' as card_licence,
+    tensors -> '$.total' as tensor_total, gguf -> '$.total' as gguf_total,
+    hub_names(base) as base_names, card -> '$.base_model' as card_bases,
     case
         when json_type(card) = 'OBJECT' then json_merge_patch(card, {_removed(_DROPPED_OF_CARD)})
     end as card_rest
-"""
+    """,
+    names="if(len(base_names) > 0, base_names, hub_names(card_bases))",
+    declared="""
+    hub_relation(
+        hub_text(if(len(base_names) > 0, base -> '$.relation', card -> '$.base_model_relation'))
+    )
+    """,
+    rest="""
+    case
+        when card_rest::varchar <> '{}'
+            then json_merge_patch(ungated, json_object('cardData', card_rest))
+        else ungated
+    end
+    """,
+)
 _BASES = """
     case
-        when not has_bases then null
-        when len(hub_once(hub_names(bases))) > 0 then hub_bases(hub_names(bases), declared, tagged)
-        else hub_bases(list_transform(tagged, lambda t: t.name), null, tagged)
+        when has_bases then list_transform(
+            bases,
+            lambda n: {
+                'name': n,
+                'relation': coalesce(
+                    relation,
+                    list_filter(
+                        tagged, lambda t: t.name = n and t.relation is not null
+                    )[1].relation
+                )
+            }
+        )
     end
 """
 _LICENCE = "coalesce(array_to_string(hub_texts(card_licence), ', '), hub_tag(tags, 'license:'))"
-_REST = """
-    case
-        when json_type(gate) <> 'NULL' and hub_gated(gate) is null
-            then json_merge_patch(rest, json_object('gated', gate))
-        else rest
-    end
-"""
-_CARD_REST = f"""
-    case
-        when card_rest is not null and card_rest::varchar <> '{{}}'
-            then json_merge_patch({_REST}, json_object('cardData', card_rest))
-        else {_REST}
-    end
-"""
-_TOTAL = "case when json_type({0}) = 'OBJECT' then hub_whole({0} -> '$.total') end"
 
 
 def _column(shape: str, kind: str, name: str) -> str:
@@ -697,14 +728,14 @@ def _column(shape: str, kind: str, name: str) -> str:
     is_radar = shape == RADAR_DUMP
     expressions = {
         "repository_type": f"'{kind}'",
-        "gated": "hub_gated(gate)",
+        "gated": "gate",
         "licence": _LICENCE,
         "tags": "tags",
         "languages": "languages",
         "base_models": _BASES,
         "observed_at": "$observed_at::timestamp",
         "source_form": "$form",
-        "extra": f"hub_extra({_REST if is_radar else _CARD_REST})",
+        "extra": "hub_extra(rest)",
     }
     if is_radar:
         # Removed at a time not recorded: by the day of the dump at the latest.
@@ -718,9 +749,7 @@ def _column(shape: str, kind: str, name: str) -> str:
         full_name = "coalesce(repository_name, hub_name(f.modelId))"
         expressions["repository_name"] = full_name
         expressions["owner_name"] = f"coalesce(owner_name, hub_owner({full_name}))"
-        expressions["parameter_count"] = (
-            f"coalesce({_TOTAL.format('tensors')}, {_TOTAL.format('gguf')})"
-        )
+        expressions["parameter_count"] = "coalesce(hub_whole(tensor_total), hub_whole(gguf_total))"
     if name in expressions:
         return expressions[name]
     return f'"{name}"' if name in _TYPED[shape] else f"null::{_LISTED[name]}"
