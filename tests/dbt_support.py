@@ -6,7 +6,8 @@ here: any expectation.
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -283,6 +284,25 @@ class HandLake:
         self.manifest(source, table, day, [*others, entry])
 
 
+WRITES = re.compile(r"(?:update|insert into|delete from) \w+\.(\w+) ?")
+
+
+def selecting(method: str, tables: Iterable[str]) -> list[str]:
+    """Arguments that select by one method of dbt what has `<name>` for each table's name in it."""
+    names = (table.rpartition(".")[2] for table in tables)
+    return ["--select", *(method.replace("<name>", name) for name in names)]
+
+
+def spoilt(statements: Iterable[str]) -> list[str]:
+    """Arguments that select the tests of what statements write to, and of views on it.
+
+    The others find what they found before.
+    """
+    tables = sorted({found[1] for one in statements if (found := WRITES.match(one))})
+    views = selecting("<name>+,config.materialized:view", tables)
+    return ["--exclude-resource-type", "unit_test", *selecting("<name>", tables), *views[1:]]
+
+
 # The manifest is shared, and its own files and the log of all that dbt does are read by nobody.
 QUIETLY = ("--quiet", "--no-write-json", "--log-level-file", "none")
 
@@ -300,7 +320,10 @@ def _parsed(folder: Path) -> tuple[Any, Path]:
     """The manifest, and the path of a lake that it holds; for all lakes of these tests."""
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.behavior_flags import BehaviorFlagRendered
 
+    # Who asks for a flag is read off the whole stack with its sources, of which tests have much.
+    BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")
     # A quote and brackets in the path: both mean something to SQL and to globs.
     lake = folder / "it's a [lake]" / "lake"
     lake.parent.mkdir(parents=True)
