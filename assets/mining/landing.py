@@ -57,21 +57,21 @@ def write_table(
         order = f'"{newest}" desc nulls last, ' if newest else ""
         observed = datetime.combine(day, datetime.min.time())
         stamp = "* replace ($observed::timestamp as observed_at)"
-        connection.execute(
+        once = f"""
+            qualify row_number() over (partition by {keys} order by {order} hash(one)) = 1
+            order by {keys}
+        """
+        written = connection.execute(
             f"""
             copy (
                 select {stamp if "observed_at" in columns else "*"} from {source} as one
-                qualify row_number() over (
-                    partition by {keys} order by {order} hash(one)
-                ) = 1
-                order by {keys}
+                {once if count else ""}
             ) to {literal(parquet)} (format parquet, compression zstd)
             """,
             {"observed": observed} if "observed_at" in columns else {},
-        )
-    found = connection.execute(f"select count(*) from read_parquet({literal(parquet)})").fetchone()
-    assert found is not None
-    return int(found[0]), count - int(found[0])
+        ).fetchone()
+    assert written is not None
+    return int(written[0]), count - int(written[0])
 
 
 def _write_lines(file: Path, lines: Iterable[str]) -> int:
