@@ -8,6 +8,7 @@ import gzip
 import json
 from collections.abc import Iterable
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,15 @@ def ingester(root: Path, **settings: Any) -> Ingester:
     return made
 
 
+@cache
+def reader() -> duckdb.DuckDBPyConnection:
+    """One for all questions: opening a database takes longer than reading a few rows.
+
+    It keeps nothing of a file, as tests write some over.
+    """
+    return duckdb.connect(config={"enable_external_file_cache": False})
+
+
 def rows(lake: Lake, table: str = "events", columns: str = "*") -> list[tuple[Any, ...]]:
     """What a reader of the manifests sees, in no special order."""
     files = [
@@ -90,8 +100,7 @@ def rows(lake: Lake, table: str = "events", columns: str = "*") -> list[tuple[An
     if not files:
         return []
     query = f"select {columns} from read_parquet($files)"
-    with duckdb.connect() as connection:
-        return connection.execute(query, {"files": files}).fetchall()
+    return reader().execute(query, {"files": files}).fetchall()
 
 
 def event_ids(lake: Lake) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import duckdb
+from archive_support import reader
 from hub_twin import FIRST_DAY, SMALL, small_world
 
 from assets.huggingface.observation import observe
@@ -87,10 +87,8 @@ def rows(folder: Path, table: str, day: date, what: str = "*", rest: str = "") -
     files = [str(file) for file in lake.partition("huggingface", table, day).current_files()]
     if not files:
         return []
-    with duckdb.connect() as connection:
-        return connection.execute(
-            f"select {what} from read_parquet($files) {rest}", {"files": files}
-        ).fetchall()
+    query = f"select {what} from read_parquet($files) {rest}"
+    return reader().execute(query, {"files": files}).fetchall()
 
 
 def landed(folder: Path, day: date) -> dict[str, list[Any]]:

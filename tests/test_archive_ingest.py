@@ -24,6 +24,7 @@ from archive_support import (
     lines,
     packed,
     quarantined,
+    reader,
     rows,
     text,
     write_day,
@@ -486,11 +487,14 @@ def test_first_of_each_event_stays_in_the_order_of_the_file(
     firsts = list(dict.fromkeys(numbers))
     assert counts(entry) == (count, len(firsts), count - len(firsts), 0)
     path = work.lake.partition("gharchive", "events", DAY).folder / entry["file"]
-    with duckdb.connect() as connection:
-        found = connection.execute(
+    found = (
+        reader()
+        .execute(
             "select event_id from read_parquet(?, file_row_number = true) order by file_row_number",
             [str(path)],
-        ).fetchall()
+        )
+        .fetchall()
+    )
     assert [row[0] for row in found] == [str(1000 + number) for number in firsts]
 
 

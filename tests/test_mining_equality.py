@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from archive_support import reader
 from command import environment_of
 from mining_child import BUG, SALT
 
@@ -174,8 +175,9 @@ def peaceful(stage: Stage) -> tuple[Path, float]:
     return config, time.monotonic() - began
 
 
+@cache
 def rows_of(config: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every mined table of an installation."""
+    """Every mined table of an installation that is done."""
     raw = config.parent / "data" / "lake" / "raw"
     found: dict[str, list[tuple[Any, ...]]] = {}
     for table in sorted(raw.glob("*/*")):
@@ -187,11 +189,10 @@ def rows_of(config: Path) -> dict[str, list[tuple[Any, ...]]]:
             for entry in json.loads(manifest.read_text())["entries"]
             if entry["file"]
         ]
-        with duckdb.connect() as connection:
-            sql = f"select columns(*)::varchar from read_parquet({files}) order by all"
-            found[f"{table.parent.name}/{table.name}"] = (
-                connection.execute(sql).fetchall() if files else []
-            )
+        sql = f"select columns(*)::varchar from read_parquet({files}) order by all"
+        found[f"{table.parent.name}/{table.name}"] = (
+            reader().execute(sql).fetchall() if files else []
+        )
     return found
 
 
