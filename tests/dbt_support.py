@@ -316,8 +316,14 @@ def places(folder: Path) -> list[str]:
 
 
 @cache
-def _parsed(folder: Path) -> tuple[Any, Path]:
-    """The manifest, and the path of a lake that it holds; for all lakes of these tests."""
+def parsed(folder: Path) -> tuple[Any, Path]:
+    """The manifest, parsed without a warning, and the path of a lake that it holds.
+
+    For all lakes of these tests. The environment is that of the parsing afterwards.
+
+    Args:
+        folder: of the session.
+    """
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.behavior_flags import BehaviorFlagRendered
@@ -325,13 +331,14 @@ def _parsed(folder: Path) -> tuple[Any, Path]:
     # Who asks for a flag is read off the whole stack with its sources, of which tests have much.
     BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")
     # A quote and brackets in the path: both mean something to SQL and to globs.
+    folder = folder / "parsed"
     lake = folder / "it's a [lake]" / "lake"
     lake.parent.mkdir(parents=True)
     os.environ["OSMOSCOPE_LAKE"] = str(lake)
     os.environ["OSMOSCOPE_WAREHOUSE"] = str(folder / "warehouse.duckdb")
-    parsed = dbtRunner().invoke([*QUIETLY, "parse", *places(folder)])
-    assert isinstance(parsed.result, Manifest), parsed.exception
-    return parsed.result, lake
+    done = dbtRunner().invoke([*QUIETLY, "--warn-error", "parse", *places(folder)])
+    assert isinstance(done.result, Manifest), done.exception
+    return done.result, lake
 
 
 class Dbt:
@@ -342,7 +349,7 @@ class Dbt:
 
         self.folder = folder
         self.lake = write(folder / "lake")
-        manifest, self.place = _parsed(folder.parent / "parsed")
+        manifest, self.place = parsed(folder.parent)
         self.runner = dbtRunner(manifest=manifest)
 
     def warehouse(self, name: str) -> Path:
@@ -400,9 +407,16 @@ class Dbt:
 @contextmanager
 def project_on(folder: Path, write: Callable[[Path], HandLake]) -> Iterator[Dbt]:
     """The project on a lake; the environment is as before afterwards."""
+    with environment_kept():
+        yield Dbt(folder, write)
+
+
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """What dbt reads of the environment is as before afterwards."""
     kept = {name: os.environ.get(name) for name in VARIABLES}
     try:
-        yield Dbt(folder, write)
+        yield
     finally:
         for name, value in kept.items():
             if value is None:

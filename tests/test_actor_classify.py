@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -457,6 +458,19 @@ def test_too_few_of_a_kind_are_refused() -> None:
 # ---------------------------------------------------------------- files that are no model
 
 
+@pytest.fixture(scope="module")
+def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "model.skops"
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def path(saved: Path, tmp_path: Path) -> Path:
+    """A saved model's file, to be damaged."""
+    return Path(shutil.copy(saved, tmp_path))
+
+
 def rewritten(path: Path, change: Any) -> None:
     """The model's archive with its schema changed."""
     with zipfile.ZipFile(path) as archive:
@@ -471,9 +485,7 @@ def rewritten(path: Path, change: Any) -> None:
     path.write_bytes(content.getvalue())
 
 
-def test_a_foreign_type_is_refused(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "model.skops"
-    model.save(path)
+def test_a_foreign_type_is_refused(path: Path) -> None:
 
     def change(schema: Any) -> None:
         names = schema["content"]["names"]["content"]["weights"]
@@ -485,18 +497,14 @@ def test_a_foreign_type_is_refused(model: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000, -1000, -1])
-def test_a_damaged_file_is_refused(model: Model, tmp_path: Path, size: int) -> None:
-    path = tmp_path / "model.skops"
-    model.save(path)
+def test_a_damaged_file_is_refused(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(PermanentFailure, match="no model that can be used") as refused:
         Model.load(path)
     assert "train" in refused.value.remedy
 
 
-def test_flipped_bytes_are_refused(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "model.skops"
-    model.save(path)
+def test_flipped_bytes_are_refused(path: Path) -> None:
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 64] = bytes(255 - each for each in content[middle : middle + 64])

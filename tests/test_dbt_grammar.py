@@ -5,14 +5,11 @@ belong here: what the models compute (test_dbt_models.py). Parsing needs no ware
 """
 
 import copy
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-PROJECT = Path(__file__).parents[1] / "dbt_project"
+from dbt_support import environment_kept, parsed
 
 WORDS = r"[a-z]+(?:_[a-z]+)*"
 SOURCES = "github|huggingface"
@@ -36,29 +33,8 @@ TYPE_OF_SUFFIX = {
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The parsed project, as plain dictionaries by unique id."""
-    from dbt.cli.main import dbtRunner
-    from dbt.contracts.graph.manifest import Manifest
-
-    folder = tmp_path_factory.mktemp("parse")
-    kept = {name: os.environ.get(name) for name in ("OSMOSCOPE_LAKE", "OSMOSCOPE_WAREHOUSE")}
-    os.environ["OSMOSCOPE_LAKE"] = str(folder / "lake")
-    os.environ["OSMOSCOPE_WAREHOUSE"] = str(folder / "warehouse.duckdb")
-    try:
-        parsed = dbtRunner().invoke(
-            [
-                "--quiet", "--warn-error", "parse", "--project-dir", str(PROJECT),
-                "--profiles-dir", str(PROJECT), "--target-path", str(folder / "target"),
-                "--log-path", str(folder / "logs"),
-            ]
-        )  # fmt: skip
-    finally:
-        for name, value in kept.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-    assert isinstance(parsed.result, Manifest), parsed.exception
-    manifest: dict[str, Any] = parsed.result.to_dict()
+    with environment_kept():
+        manifest: dict[str, Any] = parsed(tmp_path_factory.getbasetemp())[0].to_dict()
     return {
         **manifest["nodes"],
         **{f"unit_test:{key}": value for key, value in manifest["unit_tests"].items()},
