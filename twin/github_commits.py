@@ -20,6 +20,8 @@ from twin.identifiers import head_shas, sha_heads
 
 # A commit list is searched in blocks of this many, so that memory stays small.
 _BLOCK = 1 << 17
+# Of so few commits all times are taken at once, which takes less than looking for one of them.
+_FEW_COMMITS = 4_096
 # GitHub links the first 500 addresses of a repository to accounts, and refuses to count the
 # contributors of very large ones; where that begins is not documented.
 LINKED_ADDRESSES = 500
@@ -185,11 +187,13 @@ class Commits(Moment):
 
     def commits_before(self, i: int, at: Ints) -> Ints:
         """How many commits are older than each time."""
-        low = np.zeros(len(at), np.int64)
-        high = np.full(len(at), self.commit_count(i))
-        for _ in range(int(self.commit_count(i)).bit_length()):
+        count = self.commit_count(i)
+        if count <= _FEW_COMMITS:
+            return self.committed_at(i, np.arange(count)).searchsorted(at)
+        low, high = np.zeros(len(at), np.int64), np.full(len(at), count)
+        for _ in range(count.bit_length()):
             middle = (low + high) // 2
-            inner = np.minimum(middle, max(self.commit_count(i) - 1, 0))
+            inner = np.minimum(middle, count - 1)
             older = (middle < high) & (self.committed_at(i, inner) < at)
             low, high = np.where(older, middle + 1, low), np.where(older, high, middle)
         return low
