@@ -919,9 +919,9 @@ def true_threads(view: GitHubView, i: int) -> list[Row]:
 
 
 def true_comments(view: GitHubView, i: int) -> list[Row]:
-    number, place, _ = view.comment_places(i)
+    table = view.comment_table(i)
     found = []
-    for n, k in zip(number.tolist(), place.tolist(), strict=True):
+    for n, k in zip(table.number.tolist(), table.place.tolist(), strict=True):
         [c] = view.comments(i, n, k, k + 1)
         found.append({
             "repository_id": int(view.world.repositories.id[i]), "issue_number": c.number,

@@ -78,6 +78,16 @@ class ThreadTable:
         })  # fmt: skip
 
 
+@dataclass(frozen=True)
+class CommentTable:
+    """All comments of a repository in order of thread and place, index-aligned."""
+
+    number: Ints
+    place: Ints
+    author: Ints
+    created_at: Ints
+
+
 class Threads(Commits):
     """The threads of each repository."""
 
@@ -86,7 +96,7 @@ class Threads(Commits):
         self._lock = threading.Lock()
         self._tables: OrderedDict[int, ThreadTable] = OrderedDict()
         self._kept_rows = 0
-        self._comments: OrderedDict[int, tuple[Ints, Ints, Ints]] = OrderedDict()
+        self._comments: OrderedDict[int, CommentTable] = OrderedDict()
 
     def thread_count(self, i: int) -> int:
         """The number of the newest thread."""
@@ -279,27 +289,40 @@ class Threads(Commits):
     def comments(self, i: int, number: int, start: int, stop: int) -> list[Comment]:
         """Comments start .. stop - 1 of a thread's conversation, the oldest first."""
         who, at, _, _ = self._replies(i, number, ISSUE_COMMENT, start, stop)
+        place = np.arange(start, start + len(who))
+        return self._comment_records(i, np.full(len(who), number), place, who, at)
+
+    def comments_of(self, i: int, rows: Ints) -> list[Comment]:
+        """The comments at rows of `comment_table`, in that order."""
+        table = self.comment_table(i)
+        number, place = table.number[rows], table.place[rows]
+        return self._comment_records(i, number, place, table.author[rows], table.created_at[rows])
+
+    def _comment_records(
+        self, i: int, number: Ints, place: Ints, who: Ints, at: Ints
+    ) -> list[Comment]:
         stood = self.associations(i, who, at)
-        on_pull = bool(self.threads(i).is_pull[number - 1])
+        on_pull = self.threads(i).is_pull[number - 1].tolist()
+        texts = self.texts.comments_at(np.full(len(number), i), number, place).tolist()
         return [
             Comment(
-                id=comment_id(i, number, start + k),
-                number=number,
-                on_pull=on_pull,
-                author=self.account(account),
-                association=stood[k],
-                created_at=time,
-                body=self.texts.comment(i, number, start + k),
+                id=comment_id(i, thread, k),
+                number=thread,
+                on_pull=on_pull[n],
+                author=self.account(int(who[n])),
+                association=stood[n],
+                created_at=int(at[n]),
+                body=self.texts.comments.texts[texts[n]],
             )
-            for k, (account, time) in enumerate(zip(who.tolist(), at.tolist(), strict=True))
+            for n, (thread, k) in enumerate(zip(number.tolist(), place.tolist(), strict=True))
         ]
 
-    def comment_places(self, i: int) -> tuple[Ints, Ints, Ints]:
-        """Number, place and time of all comments of a repository, in order of thread."""
+    def comment_table(self, i: int) -> CommentTable:
+        """All comments of a repository."""
         with self._lock:
             known = self._comments.get(i)
         if known is None:
-            known = self._comment_places(i)
+            known = self._comment_table(i)
             with self._lock:
                 self._comments[i] = known
                 while len(self._comments) > _KEPT_COMMENT_LISTS:
@@ -308,31 +331,34 @@ class Threads(Commits):
 
     def comment_by_id(self, i: int, number: int) -> Comment | None:
         """The comment of an id, None where the repository has none such."""
-        thread, place, _ = self.comment_places(i)
-        found = np.flatnonzero(comment_id(np.full(len(thread), i), thread, place) == number)
+        table = self.comment_table(i)
+        ids = comment_id(np.full(len(table.number), i), table.number, table.place)
+        found = np.flatnonzero(ids == number)
         if not len(found):
             return None
-        k = int(place[found[0]])
-        return self.comments(i, int(thread[found[0]]), k, k + 1)[0]
+        return self.comments_of(i, found[:1])[0]
 
-    def _comment_places(self, i: int) -> tuple[Ints, Ints, Ints]:
-        table, history = self.threads(i), self.history
+    def _comment_table(self, i: int) -> CommentTable:
+        count, history = self.threads(i).comment_count, self.history
         old = history.threads(i, 0, history.thread_count(i))
         index = np.repeat(np.arange(len(old)), old.comment_count)
         first = np.repeat(np.cumsum(old.comment_count) - old.comment_count, old.comment_count)
-        place = np.arange(len(index)) - first
-        times = history.replies_at(
-            np.full(len(index), i), old.taken(index), place, old.comment_count[index]
-        ).created_at
+        said = history.replies_at(
+            np.full(len(index), i), old.taken(index), np.arange(len(index)) - first,
+            old.comment_count[index],
+        )  # fmt: skip
         events = self.flow.of_repository(i)
         new = events.taken(events.type == ISSUE_COMMENT)
         number = np.concatenate([old.number[index], new.number])
-        # A comment's place counts those of its thread before it.
-        order = np.lexsort((np.arange(len(number)), number))
-        count = table.comment_count
-        rank = np.empty(len(number), np.int64)
-        rank[order] = np.arange(len(number)) - np.repeat(np.cumsum(count) - count, count)
-        return number, rank, np.concatenate([times, new.created_at])
+        # What the flow brought comes behind the history's of the same thread.
+        order = np.argsort(number, kind="stable")
+        first = np.cumsum(count) - count
+        return CommentTable(
+            number=number[order],
+            place=np.arange(len(number)) - np.repeat(first, count),
+            author=np.concatenate([said.author, new.actor])[order],
+            created_at=np.concatenate([said.created_at, new.created_at])[order],
+        )
 
     def reviews(self, i: int, number: int) -> list[Review]:
         """All reviews of a pull request, the oldest first."""

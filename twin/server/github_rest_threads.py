@@ -122,7 +122,8 @@ def thread_comments(call: Call, i: int) -> Body:
 
 def all_comments(call: Call, i: int) -> Body:
     """The conversations of all threads, the oldest comment first."""
-    number, place, at = call.view.comment_places(i)
+    table = call.view.comment_table(i)
+    number, place, at = table.number, table.place, table.created_at
     kept = np.ones(len(number), bool)
     try:
         since = call.time("since")
@@ -138,15 +139,7 @@ def all_comments(call: Call, i: int) -> Body:
     repository = call.view.repository(i)
 
     def page(wanted: Ints) -> list[Json]:
-        named = list(zip(number[wanted].tolist(), place[wanted].tolist(), strict=True))
-        found = {}
-        # A page has a thread's comments in one piece, which is made at once.
-        for n in {n for n, _ in named}:
-            places = [k for thread, k in named if thread == n]
-            first, last = min(places), max(places)
-            for k, comment in enumerate(call.view.comments(i, n, first, last + 1), first):
-                found[n, k] = comment
-        return [call.shapes.comment(repository, found[one]) for one in named]
+        return [call.shapes.comment(repository, c) for c in call.view.comments_of(i, wanted)]
 
     return call.paged_over(order, page)
 
