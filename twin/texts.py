@@ -276,6 +276,9 @@ class Texts:
         places = self.messages_at(repository, position)
         texts = [self.messages.texts[k] for k in places.tolist()]
         merges = np.flatnonzero(self._pulls(repository, position))
+        # Most commits that are asked for alone are none; of nothing the rest takes as long.
+        if len(merges) == 0:
+            return texts
         for k, text in zip(
             merges.tolist(),
             self._merge_messages(
