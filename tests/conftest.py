@@ -50,6 +50,8 @@ def network_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
         network_guard.suspend()
 
 
+# Some tests are run without the plugin that asks.
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Three for two cores: some tests wait for a clock, a server or the disk most of their time.
 
