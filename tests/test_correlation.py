@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -107,6 +107,8 @@ def residuals(values: Floats, by: Floats) -> Floats:
 
 @unhurried
 @given(units=UNITS)
+# The partial one is perfect but for rounding, which is divided by the little that age leaves.
+@example(units=[(0, 0, 6, 2), (0, 4, 9, 1), (0, 0, 6, 3), (1, 2, 8, 2)])
 def test_whole_weights_equal_writing_the_copies_out(units: list[tuple[int, ...]]) -> None:
     x, y, age, weight = columns(units)
     vary(x, y)

@@ -11,6 +11,7 @@ distinct pairs.
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +36,8 @@ Method = Literal[
 LEAST_ALIKE = 40
 # A squared correlation this near to one is perfect but for rounding.
 LEAST_REST = 1e-12
+# Steps of rounding by which each of the coefficients of a partial one may be off.
+ROUNDINGS = 8
 
 
 @dataclass(frozen=True)
@@ -334,6 +337,9 @@ def _partial(both: _Pulled | None, first: _Pulled | None, second: _Pulled | None
         return None
     scale = math.sqrt(rest[0] * rest[1])
     value = (both.value - first.value * second.value) / scale
+    # What rounding the three have is divided by what is left of them.
+    if 1 - abs(value) < ROUNDINGS * sys.float_info.epsilon * (1 / rest[0] + 1 / rest[1]):
+        value = math.copysign(1.0, value)
     by_first = value * first.value / rest[0] - second.value / scale
     by_second = value * second.value / rest[1] - first.value / scale
     return _Pulled(value, both.pull / scale + by_first * first.pull + by_second * second.pull)
