@@ -8,15 +8,13 @@ import gzip
 import json
 from collections.abc import Iterable
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from assets.github.ingest import Ingester
 from orchestration.clients.archive import hour_name
 from orchestration.lake import Lake
+from orchestration.parquet import asking_files
 from orchestration.settings import ArchiveSettings
 
 SALT = b"a salt for tests only, 32 bytes."
@@ -81,15 +79,6 @@ def ingester(root: Path, **settings: Any) -> Ingester:
     return made
 
 
-@cache
-def reader() -> duckdb.DuckDBPyConnection:
-    """One for all questions: opening a database takes longer than reading a few rows.
-
-    It keeps nothing of a file, as tests write some over.
-    """
-    return duckdb.connect(config={"enable_external_file_cache": False})
-
-
 def rows(lake: Lake, table: str = "events", columns: str = "*") -> list[tuple[Any, ...]]:
     """What a reader of the manifests sees, in no special order."""
     files = [
@@ -100,7 +89,8 @@ def rows(lake: Lake, table: str = "events", columns: str = "*") -> list[tuple[An
     if not files:
         return []
     query = f"select {columns} from read_parquet($files)"
-    return reader().execute(query, {"files": files}).fetchall()
+    with asking_files() as connection:
+        return connection.execute(query, {"files": files}).fetchall()
 
 
 def event_ids(lake: Lake) -> list[str]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from archive_support import reader
 from hub_twin import FIRST_DAY, SMALL, small_world
 
 from assets.huggingface.observation import observe
 from orchestration.clients.http import Http
 from orchestration.clients.huggingface import hub_client
 from orchestration.lake import Entry, Lake
+from orchestration.parquet import asking_files
 from orchestration.settings import HuggingFaceSettings, Settings
 from twin.hub import Hub
 from twin.server import hub_api
@@ -88,7 +88,8 @@ def rows(folder: Path, table: str, day: date, what: str = "*", rest: str = "") -
     if not files:
         return []
     query = f"select {what} from read_parquet($files) {rest}"
-    return reader().execute(query, {"files": files}).fetchall()
+    with asking_files() as connection:
+        return connection.execute(query, {"files": files}).fetchall()
 
 
 def landed(folder: Path, day: date) -> dict[str, list[Any]]:

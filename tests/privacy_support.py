@@ -13,6 +13,8 @@ from typing import Any
 
 import duckdb
 
+from orchestration.parquet import asking_files
+
 # What the demonstration's twin writes beside the installation: the sources, not what was stored.
 OF_THE_TWIN = ("world", "twin.log", "twin.json", "planted.json")
 SQLITE = {".db", ".sqlite"}
@@ -45,7 +47,8 @@ def traces(folder: Path, needles: Iterable[str], skip: Sequence[str] = ()) -> li
 def contents(path: Path, words: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Places and texts of a file in UTF-8; of tables in files of DuckDB, rows with a word in it."""
     if path.suffix == ".parquet":
-        yield from _rows(duckdb.cursor(), f"read_parquet('{path}')", "rows", words)
+        with asking_files() as connection:
+            yield from _rows(connection, f"read_parquet('{path}')", "rows", words)
         return
     if path.suffix == ".duckdb":
         yield from _database(path, words)
@@ -57,8 +60,9 @@ def contents(path: Path, words: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 def rows_of(path: Path) -> list[str]:
     """The rows of a Parquet file as JSON."""
-    found = duckdb.execute(f"select to_json(t)::varchar from read_parquet('{path}') as t")
-    return [row for (row,) in found.fetchall()]
+    with asking_files() as connection:
+        found = connection.execute(f"select to_json(t)::varchar from read_parquet('{path}') as t")
+        return [row for (row,) in found.fetchall()]
 
 
 def _rows(

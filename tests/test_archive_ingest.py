@@ -24,7 +24,6 @@ from archive_support import (
     lines,
     packed,
     quarantined,
-    reader,
     rows,
     text,
     write_day,
@@ -39,6 +38,7 @@ from assets.github.lines import LineSummary, copy_lines
 from orchestration.clients.archive import ArchiveSource, hour_name
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.lake import Entry, Lake
+from orchestration.parquet import asking_files
 
 MEGABYTE = 1024 * 1024
 NAME = "2024-05-06-0"
@@ -487,14 +487,11 @@ def test_first_of_each_event_stays_in_the_order_of_the_file(
     firsts = list(dict.fromkeys(numbers))
     assert counts(entry) == (count, len(firsts), count - len(firsts), 0)
     path = work.lake.partition("gharchive", "events", DAY).folder / entry["file"]
-    found = (
-        reader()
-        .execute(
+    with asking_files() as connection:
+        found = connection.execute(
             "select event_id from read_parquet(?, file_row_number = true) order by file_row_number",
             [str(path)],
-        )
-        .fetchall()
-    )
+        ).fetchall()
     assert [row[0] for row in found] == [str(1000 + number) for number in firsts]
 
 

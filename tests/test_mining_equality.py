@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_support import reader
 from command import environment_of
 from mining_child import BUG, SALT
 
 from assets.github.ingest import Ingester
 from orchestration.clients.archive import ArchiveSource
 from orchestration.lake import Lake
+from orchestration.parquet import asking_files
 from orchestration.settings import ArchiveSettings
 from twin.server import hub_api
 from twin.server.app import Service, serving
@@ -190,9 +190,10 @@ def rows_of(config: Path) -> dict[str, list[tuple[Any, ...]]]:
             if entry["file"]
         ]
         sql = f"select columns(*)::varchar from read_parquet({files}) order by all"
-        found[f"{table.parent.name}/{table.name}"] = (
-            reader().execute(sql).fetchall() if files else []
-        )
+        with asking_files() as connection:
+            found[f"{table.parent.name}/{table.name}"] = (
+                connection.execute(sql).fetchall() if files else []
+            )
     return found
 
 
