@@ -156,6 +156,37 @@ def test_failed_task_ends_the_work(count: int) -> None:
     assert len(begun) < 10
 
 
+INTERRUPTED = """
+import random, signal, time
+from assets.github.helpers import work_off
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+rng, tasks, ended = random.Random(4), [[n] for n in range(2000)], 0
+for _ in range(300):
+    try:
+        for task, _ in work_off(tasks, 2, lambda place, task: time.sleep(0)):
+            if task == 0:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.0001, 0.003))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        ended += 1
+print(ended)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of a process")
+def test_ctrl_c_ends_the_work_whatever_it_was_waiting_for() -> None:
+    """In waiting for futures it may leave a lock held, for which their threads wait for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, timeout=60, check=True, text=True,
+        capture_output=True,
+    )  # fmt: skip
+    assert int(done.stdout) > 200, done.stderr
+
+
 def test_helper_lets_go_of_a_day(tmp_path: Path) -> None:
     write_day(tmp_path / "p")
     work = ingester(tmp_path / "lake", workers=2)

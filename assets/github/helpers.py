@@ -12,13 +12,13 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent import futures
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
+from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 from orchestration.failures import TransientFailure
@@ -93,25 +93,51 @@ def work_off(
         yield from ((task, do(None, task)) for chain in chains for task in chain)
         return
     waiting = deque(deque(chain) for chain in chains)
-    running: dict[Future[T], tuple[deque[Task], Helper | None]] = {}
-    ended: list[tuple[Task, T]] = []
-    with ExitStack() as stack:
-        places: list[Helper | None] = [*helpers(count - 1), None]
-        threads = {place: stack.enter_context(ThreadPoolExecutor(1)) for place in places}
-        while waiting or running:
-            while waiting and places:
-                chain, place = waiting.popleft(), places.pop()
-                running[threads[place].submit(do, place, chain[0])] = chain, place
-            # Told after the places have work again.
-            yield from ended
-            ended = []
-            for future in futures.wait(running, return_when=futures.FIRST_COMPLETED).done:
-                chain, place = running.pop(future)
-                places.append(place)
-                ended.append((chain.popleft(), future.result()))
+    task_count = sum(map(len, waiting))
+    # Ctrl-C may end waiting for this queue, which is C, at any moment. Where futures are waited for
+    # it may leave their locks held, and a place that has to tell what it did then never ends.
+    ended: SimpleQueue[tuple[Task, T] | BaseException] = SimpleQueue()
+    is_over = threading.Event()
+
+    def work(place: Helper | None) -> None:
+        with suppress(IndexError):
+            while not is_over.is_set():
+                chain = waiting.popleft()
+                ended.put(_attempt(do, place, chain.popleft(), is_over))
                 if chain:
                     waiting.append(chain)
-    yield from ended
+
+    # A thread whose start Ctrl-C ended may never run, and must not be waited for.
+    places: list[Helper | None] = [None, *helpers(count - 1)]
+    threads: list[threading.Thread] = []
+    try:
+        for place in places:
+            thread = threading.Thread(target=work, args=(place,), daemon=True)
+            thread.start()
+            threads.append(thread)
+        for _ in range(task_count):
+            outcome = ended.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _attempt(
+    do: Callable[[Helper | None, Task], T],
+    place: Helper | None,
+    task: Task,
+    is_over: threading.Event,
+) -> tuple[Task, T] | BaseException:
+    """A task with what was returned for it; where it failed, why, and the work is over."""
+    try:
+        return task, do(place, task)
+    except BaseException as error:
+        is_over.set()
+        return error
 
 
 def _begin() -> None:
