@@ -3,6 +3,7 @@
 import csv
 import gzip
 import math
+import sys
 import time
 from datetime import date
 from functools import cache
@@ -273,9 +274,19 @@ def test_hostile_texts_are_read_as_texts(patterns: Patterns) -> None:
 @given(st.text())
 def test_folding_leaves_one_form(text: str) -> None:
     once = folded(text)
-    assert folded(once.upper()) == folded(folded(text.upper()))
+    assert folded(once) == once
+    assert folded(once.upper()) == folded(once.lower()) == once
     assert not any("\u0300" <= letter <= "\u036f" for letter in once)
     once.encode()
+
+
+def test_folding_leaves_no_case() -> None:
+    for letter in map(chr, range(sys.maxunicode + 1)):
+        if letter.upper() != letter.lower():
+            assert folded(letter.upper()) == folded(letter.lower()) == folded(letter), letter
+    assert folded("ᾳ") == folded("ΑΙ")
+    assert folded("ΟΔΟΣ") == folded("οδος") == folded("οδοσ")
+    assert folded("ISPARTA ÎÏ") == folded("ısparta îï")
 
 
 # ---------------------------------------------------------------- seeds that cannot be used

@@ -44,7 +44,7 @@ EXAMPLE_WEIGHT = 3.0
 ENCODER_TEXTS = 3_000
 MESSAGE_PREFIXES = ("github:repository:", "huggingface:")
 # Of the training itself: another number trains the offline coders anew.
-TRAINING = 1
+TRAINING = 2
 
 
 @dataclass(frozen=True)

@@ -134,15 +134,20 @@ def _digest(folder: Path) -> str:
 
 
 def folded(text: str) -> str:
-    """A text as patterns read it: compatibility forms, lower case, Latin letters without accents.
+    """A text as patterns read it: compatibility forms, case folded, letters without accents.
 
     >>> folded("Dónde ESTÁ?")
     'donde esta?'
+    >>> folded("Straße") == folded("STRASSE")
+    True
     """
     if text.isascii():
         return text.lower()
-    apart = _MARKS.sub("", unicodedata.normalize("NFKD", text.lower()))
-    return _UNWRITABLE.sub("\ufffd", unicodedata.normalize("NFC", apart)).replace("’", "'")
+    # Case is folded after the forms, of which some have capitals, and before marks are left out,
+    # of which one is a letter when it is large. The dotless i is folded to nothing else.
+    apart = _MARKS.sub("", unicodedata.normalize("NFKD", text).casefold())
+    whole = _UNWRITABLE.sub("\ufffd", unicodedata.normalize("NFC", apart))
+    return whole.replace("’", "'").replace("ı", "i")
 
 
 # ---------------------------------------------------------------- labels
