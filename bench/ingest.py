@@ -412,7 +412,7 @@ def ask(process: "subprocess.Popen[str]", order: Row) -> Row:
 def serve() -> int:
     """Answer orders until there are no more."""
     # As every process of the platform begins, before the making of files loads DuckDB.
-    import orchestration.allocator  # noqa: F401
+    import orchestration.memory  # noqa: F401
 
     doings: dict[str, Callable[..., Row]] = {"make": make, "day": ingest_day, "json": load_json}
     for line in sys.stdin:

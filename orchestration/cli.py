@@ -36,7 +36,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-import orchestration.allocator  # noqa: F401
+import orchestration.memory  # noqa: F401
 from orchestration.actors_cli import app as actors_app
 from orchestration.compare_cli import compare
 from orchestration.failures import (

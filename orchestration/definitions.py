@@ -1,6 +1,6 @@
 """The code location that `workspace.yaml` names."""
 
-import orchestration.allocator  # noqa: F401
+import orchestration.memory  # noqa: F401
 from orchestration.build import build_defs
 
 defs = build_defs()

@@ -42,8 +42,8 @@ def environment(
 
 
 def dbt_executable() -> Path:
-    """The command beside the running interpreter, whatever the PATH says."""
-    return Path(sys.executable).parent / "dbt"
+    """Our command for it beside the running interpreter, whatever the PATH says."""
+    return Path(sys.executable).parent / "osmoscope-dbt"
 
 
 def dbt_manifest(settings: Settings) -> dict[str, Any]:

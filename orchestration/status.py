@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from orchestration import keys
 from orchestration.failures import OsmoscopeError
 from orchestration.lake import Lake
+from orchestration.manifest import dbt_executable
 from orchestration.settings import GITHUB_TOKEN_VARIABLE, HUB_TOKEN_VARIABLE, Settings
 
 # A night of the archive is about 3 GB packed and as much in the lake, with room to write.
@@ -224,10 +224,10 @@ def _python(settings: Settings) -> Finding:
 
 def _dbt(settings: Settings) -> Finding:
     del settings
-    executable = Path(sys.executable).parent / "dbt"
+    executable = dbt_executable()
     if executable.exists():
         return Finding("dbt", "ok", str(executable))
-    return Finding("dbt", "fail", f"{executable} is missing", "Install from requirements.lock.")
+    return Finding("dbt", "fail", f"{executable} is missing", "Install the project again.")
 
 
 def _data_folder(settings: Settings) -> Finding:

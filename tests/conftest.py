@@ -18,6 +18,8 @@ sys.path.insert(0, str(GUARD))
 
 import network_guard  # noqa: E402
 
+import orchestration.memory  # noqa: E402, F401
+
 # Read when the client is imported, which test files do before any fixture: otherwise it asks
 # huggingface.co who its caller is, whatever its endpoint.
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -63,6 +65,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure() -> None:
     """Each worker compiles its share of the test files first, and finds the others' compiled."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        gc.disable()
         files = sorted(path.stem for path in (ROOT / "tests").glob("test_*.py"))
         for name in files[int(worker.removeprefix("gw")) :: int(os.environ[WORKERS])]:
             # What cannot be imported is told when it is collected.
@@ -71,13 +74,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays: the collector of garbage need not look at it each time.
-
-    What fixtures keep it looks at less often than Python has it do.
-    """
+    """What was imported stays: the collector of garbage need not look at it each time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lowest first: a layer imports from its own and from those before it.
 LAYERS = [
     [
-        "orchestration.allocator",
+        "orchestration.memory", "orchestration.dbt_command",
         "orchestration.settings", "orchestration.keys", "orchestration.partitions",
         "orchestration.failures", "orchestration.lake", "orchestration.journal",
         "orchestration.spreadsheets", "orchestration.manifest", "orchestration.parquet",
@@ -108,11 +108,11 @@ def test_a_module_opens_with_its_charter(name: str, path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), name
 
 
-@pytest.mark.parametrize("name", ["cli", "definitions"])
-def test_what_starts_a_process_sets_the_allocator_up_first(name: str) -> None:
-    ours = {"orchestration", "assets", "checks", "twin", "dagster", "duckdb"}
+@pytest.mark.parametrize("name", ["cli", "definitions", "dbt_command"])
+def test_what_starts_a_process_sets_its_memory_up_first(name: str) -> None:
+    ours = {"orchestration", "assets", "checks", "twin", "dagster", "duckdb", "dbt"}
     found = imports(ROOT / "orchestration" / f"{name}.py")
-    assert next(name for name in found if name.split(".")[0] in ours) == "orchestration.allocator"
+    assert next(name for name in found if name.split(".")[0] in ours) == "orchestration.memory"
 
 
 def test_package_markers_are_empty() -> None:
