@@ -2,11 +2,14 @@
 
 import gzip
 import math
+import random
+import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -686,6 +689,34 @@ def test_stop_wakes_who_waits_for_a_budget(server: Server) -> None:
     with pytest.raises(Stopped):
         http.ask(rest(http))
     assert len(server.sent) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of a process")
+def test_ctrl_c_while_budgets_are_read_keeps_nobody_waiting(server: Server) -> None:
+    """As who shows a night does: threads that wait for a budget could never be stopped."""
+    http, rng = server.http(), random.Random(7)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def is_free() -> bool:
+        is_taken = http._changed.acquire(timeout=5)
+        if is_taken:
+            http._changed.release()
+        return is_taken
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(1_000):
+                with suppress(KeyboardInterrupt):
+                    signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 3e-4))
+                    while True:
+                        http.budgets()
+                assert pool.submit(is_free).result()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_stop_wakes_who_waits_for_another_try(server: Server) -> None:

@@ -374,7 +374,10 @@ class Http:
             "Accept-Encoding": "gzip, deflate",
             **platform.headers,
         }
-        self._changed = threading.Condition()
+        # Who may be interrupted by Ctrl-C takes the lock itself: a condition is Python, and where
+        # Ctrl-C comes between its taking the lock and the block, nobody else ever gets it.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._is_stopped = False
 
     @overload
@@ -415,7 +418,7 @@ class Http:
     def budgets(self) -> list[BudgetState]:
         """Where each account stands with each class of requests."""
         states = []
-        with self._changed:
+        with self._lock:
             now = self._monotonic()
             for account, allowance in zip(self.accounts, self._budgets.allowances, strict=True):
                 for kind, window in allowance.windows.items():
@@ -427,7 +430,7 @@ class Http:
 
     def stop(self) -> None:
         """Wake all threads that wait, which raise Stopped; so does every later request."""
-        with self._changed:
+        with self._lock:
             self._is_stopped = True
             self._changed.notify_all()
 
