@@ -42,8 +42,18 @@ def environment(
 
 
 def dbt_executable() -> Path:
-    """Our command for it beside the running interpreter, whatever the PATH says."""
-    return Path(sys.executable).parent / "osmoscope-dbt"
+    """Our command for it beside the running interpreter, whatever the PATH says.
+
+    Raises:
+        PermanentFailure: there is none, as in an environment of an earlier version.
+    """
+    executable = Path(sys.executable).parent / "osmoscope-dbt"
+    if not executable.exists():
+        raise PermanentFailure(
+            f"{executable} is missing.",
+            "Install the project again: `make demo`, or `pip install --no-deps --editable .`.",
+        )
+    return executable
 
 
 def dbt_manifest(settings: Settings) -> dict[str, Any]:

@@ -224,10 +224,7 @@ def _python(settings: Settings) -> Finding:
 
 def _dbt(settings: Settings) -> Finding:
     del settings
-    executable = dbt_executable()
-    if executable.exists():
-        return Finding("dbt", "ok", str(executable))
-    return Finding("dbt", "fail", f"{executable} is missing", "Install the project again.")
+    return Finding("dbt", "ok", str(dbt_executable()))
 
 
 def _data_folder(settings: Settings) -> Finding:

@@ -113,7 +113,8 @@ def test_killed_helper_ends_the_ingest_of_files(
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_chains_are_worked_off_in_their_order(count: int) -> None:
     rng = random.Random(count)
-    chains = [[(chain, link) for link in range(rng.randint(1, 4))] for chain in range(9)]
+    chains = [[(chain, link) for link in range(rng.randint(0, 4))] for chain in range(12)]
+    assert [] in chains
     ended: list[tuple[int, int]] = []
 
     def do(_: Helper | None, task: tuple[int, int]) -> int:

@@ -13,6 +13,11 @@ from command import COMMAND, environment_of, one_line, run, run_anew
 from test_report import coverage_day, repository
 from test_report import published as publication
 
+from orchestration.failures import PermanentFailure
+from orchestration.manifest import dbt_manifest
+from orchestration.settings import Settings
+from orchestration.status import examine
+
 EVENT = {
     "id": "1",
     "type": "WatchEvent",
@@ -130,6 +135,21 @@ def test_doctor_finds_an_absent_source(tmp_path: Path) -> None:
     assert found["software"]["state"] == "ok"
     (tmp_path / "nowhere").mkdir()
     assert run("doctor", folder=tmp_path).returncode == 0
+
+
+def test_an_environment_without_our_dbt_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was installed for an earlier version."""
+    toml = tmp_path / "osmoscope.toml"
+    toml.write_text('[archive]\nsources = ["nowhere"]\n[huggingface]\nsource = "off"\n')
+    settings = Settings.load(toml)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(PermanentFailure, match="osmoscope-dbt is missing") as failure:
+        dbt_manifest(settings)
+    assert "Install the project again" in failure.value.remedy
+    (found,) = [one for one in examine(settings) if one.subject == "dbt"]
+    assert (found.state, found.remedy) == ("fail", failure.value.remedy)
 
 
 @pytest.fixture

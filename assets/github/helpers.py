@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
@@ -92,7 +91,7 @@ def work_off(
         # In the calling thread, which Ctrl-C ends at once.
         yield from ((task, do(None, task)) for chain in chains for task in chain)
         return
-    waiting = deque(deque(chain) for chain in chains)
+    waiting = deque(chain for chain in map(deque, chains) if chain)
     task_count = sum(map(len, waiting))
     # Ctrl-C may end waiting for this queue, which is C, at any moment. Where futures are waited for
     # it may leave their locks held, and a place that has to tell what it did then never ends.
@@ -100,12 +99,15 @@ def work_off(
     is_over = threading.Event()
 
     def work(place: Helper | None) -> None:
-        with suppress(IndexError):
-            while not is_over.is_set():
+        while not is_over.is_set():
+            try:
                 chain = waiting.popleft()
-                ended.put(_attempt(do, place, chain.popleft(), is_over))
-                if chain:
-                    waiting.append(chain)
+            except IndexError:
+                # What is left of other chains is their places' own.
+                return
+            ended.put(_attempt(do, place, chain.popleft(), is_over))
+            if chain:
+                waiting.append(chain)
 
     # A thread whose start Ctrl-C ended may never run, and must not be waited for.
     places: list[Helper | None] = [None, *helpers(count - 1)]
