@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
+from databases import database
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST = date(2025, 10, 6)
@@ -79,7 +79,7 @@ class Lake:
         model = (ROOT / "dbt_project/models/core/fct_message.sql").read_text(encoding="utf-8")
         model = re.sub(r"\{\{\s*config\(.*?\)\s*\}\}", "", model, flags=re.DOTALL)
         model = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"intermediate.\1", model)
-        with duckdb.connect(str(self.path)) as connection:
+        with database(self.path) as connection:
             connection.execute(SETTING)
             connection.execute(f"CREATE VIEW core.fct_message AS {model}")
 
@@ -90,7 +90,7 @@ class Lake:
             self.posts[post.key] = post
             for table, row in _rows_of(post):
                 rows.setdefault(table, []).append(row)
-        with duckdb.connect(str(self.path)) as connection:
+        with database(self.path) as connection:
             for table, found in rows.items():
                 if table in UNIQUE:
                     # Of one key the last row holds.
@@ -110,12 +110,12 @@ class Lake:
         return self
 
     def run(self, *statements: str) -> None:
-        with duckdb.connect(str(self.path)) as connection:
+        with database(self.path) as connection:
             for statement in statements:
                 connection.execute(statement)
 
     def rows(self, query: str = "SELECT * FROM study.message_corpus ORDER BY ALL") -> list[Row]:
-        with duckdb.connect(str(self.path), read_only=True) as connection:
+        with database(self.path, read_only=True) as connection:
             found = connection.execute(query)
             names = [column[0] for column in found.description or []]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from databases import database
 
 from assets.study.features import FEATURES, INTENSITY
 from assets.warehouse.assets import wrong_columns
@@ -383,13 +384,17 @@ class Dbt:
         DuckDBConnectionManager.env().close()
         nodes = getattr(result.result, "results", [])
         assert nodes, result.exception
-        red = {}
+        red, of_columns = {}, []
         for node in nodes:
             if node.status in ("success", "pass", "no-op"):
                 continue
             red[node.node.name] = f"{node.status} {node.message}"
             if node.status in ("fail", "warn") and node.node.name.endswith("__columns_hold"):
-                with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
+                of_columns.append(node)
+        if of_columns:
+            # What dbt compiled names the database as its file.
+            with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
+                for node in of_columns:
                     for why in wrong_columns(db, node.node.compiled_code):
                         red[f"{node.node.name}: {why.split(' ')[0]}"] = f"{node.status} {why}"
         return red
@@ -399,7 +404,7 @@ class Dbt:
 
     def rows(self, warehouse: str, query: str, *parameters: Any) -> list[Any]:
         self.put_in_place()
-        with duckdb.connect(str(self.warehouse(warehouse)), read_only=True) as db:
+        with database(self.warehouse(warehouse), read_only=True) as db:
             db.execute("set timezone = 'UTC'")
             return db.execute(query, list(parameters)).fetchall()
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
+from databases import database
 from marts_support import DAY, STUDY, Row
 
 from assets.study.features import PLATFORMS
@@ -172,7 +172,7 @@ def write_published(path: Path, rows: Mapping[StudyTable, Sequence[Row]]) -> Non
     """Put marts into a published file, where tables have no schema."""
     if path.exists():
         path.chmod(0o644)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.begin()
         for table, own in rows.items():
             connection.register("made", table_of(table, own))

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+from databases import database
 from study_support import DAY, member, repository, stratum, study_warehouse
 
 Row = dict[str, Any]
@@ -99,7 +99,7 @@ def network_warehouse(path: Path, world: World, drawn: int = 4) -> Path:
             for login in sorted({login for _, login, *_ in world.members})
         ],
     }  # fmt: skip
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.begin()
         connection.execute("CREATE SCHEMA IF NOT EXISTS core")
         for name, columns in COLUMNS.items():
@@ -147,7 +147,7 @@ def platform_of(key: str) -> str:
 def extend(path: Path, world: World, acts: list[tuple[str, str, str, datetime]], days: int) -> None:
     """Later acts, and the data end so many days later."""
     world.acts += acts
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("DELETE FROM core.fct_actor_repository_daily")
         given = pa.Table.from_pylist(daily(world))  # noqa: F841 - read by name
         connection.execute(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from databases import database
 
 from orchestration.parquet import asking_files
 
@@ -78,7 +79,7 @@ def _rows(
 
 
 def _database(path: Path, words: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         found = connection.execute(
             "select schema_name, table_name from duckdb_tables() where not internal"
         ).fetchall()

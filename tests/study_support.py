@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from databases import database
 
 from assets.actors.policies import POLICIES
 from assets.study import cuts, sample
@@ -44,7 +45,7 @@ def study_warehouse(
     A repository's `under` is policy to changed counts.
     """
     path.unlink(missing_ok=True)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         # One wait for the disk, not one for each comment.
         connection.begin()
         connection.execute("CREATE SCHEMA marts; CREATE SCHEMA intermediate; CREATE SCHEMA study")

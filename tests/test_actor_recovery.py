@@ -15,8 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from dbt_support import Dbt, HandLake, project_on
 from hub_night import night, served
 from hub_night import world as hub_world
@@ -136,7 +136,7 @@ def accounts(recovered: Recovered) -> list[Account]:
 
 
 def read(built: Dbt, scale: Scale) -> Recovered:
-    with duckdb.connect(str(built.warehouse("w")), read_only=True) as db:
+    with database(built.warehouse("w"), read_only=True) as db:
         rows = db.execute(
             f"""
             select

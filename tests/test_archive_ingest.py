@@ -29,6 +29,7 @@ from archive_support import (
     write_day,
     write_hour,
 )
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -508,7 +509,7 @@ def test_counters_of_the_ledger(tmp_path: Path) -> None:
 def test_declared_schema_is_the_written_one(tmp_path: Path) -> None:
     work, entry = ingest_bytes(tmp_path, packed(text(GOOD)))
     path = work.lake.partition("gharchive", "events", DAY).folder / entry["file"]
-    with duckdb.connect() as connection:
+    with database() as connection:
         described = connection.execute(
             "select column_name, column_type from (describe select * from read_parquet(?, "
             "hive_partitioning = false))",
@@ -678,7 +679,7 @@ def test_every_hour_of_a_damaged_day_has_its_row(tmp_path: Path) -> None:
         for number in range(1 if hour == 13 else 6)
     ]  # fmt: skip
     partition = work.lake.partition("gharchive", "events", DAY)
-    with duckdb.connect() as connection:
+    with database() as connection:
         found = connection.execute(
             "select event_id from read_parquet(?)", [[str(p) for p in partition.current_files()]]
         ).fetchall()
@@ -1025,7 +1026,7 @@ def test_unpacked_parquet_is_private_and_gone_when_used(
     path = tmp_path / f"{NAME}.parquet"
     plain = tmp_path / "plain.json"
     plain.write_bytes(text(lines(range(20))))
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(f"copy (select * from read_json('{plain}')) to '{path}'")
     work = ingester(tmp_path / "lake")
     assert work.file(path)["state"] == "ok"
@@ -1037,7 +1038,7 @@ def test_parquet_and_lines_of_the_same_events_give_the_same_rows(tmp_path: Path)
     plain = tmp_path / "e.json"
     plain.write_bytes(text([*lines(range(20)), line(21, org={"id": 5, "login": "o"})]))
     parquet = tmp_path / "e.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(
             f"copy (select * from read_json('{plain}', format = 'newline_delimited')) "
             f"to '{parquet}' (format parquet)"
@@ -1051,7 +1052,7 @@ def test_parquet_and_lines_of_the_same_events_give_the_same_rows(tmp_path: Path)
 
 def test_parquet_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / f"{NAME}.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(f"copy (select 1 as id) to '{path}' (format parquet)")
     work = ingester(tmp_path / "lake")
     entry = work.file(path)

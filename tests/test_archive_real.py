@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from archive_support import ingester, leftovers, rows
+from databases import database
 
 from assets.github.ingest import Ingester
 from orchestration.lake import Entry
@@ -118,7 +119,6 @@ def test_ledger_equals_an_independent_count(
 def test_lake_rows_equal_the_raw_events(
     name: str, real_data: Path, loaded: tuple[Ingester, dict[str, Entry]]
 ) -> None:
-    import duckdb
 
     expected = Expected()
     for event in raw_events(real_data / "gharchive" / name):
@@ -127,7 +127,7 @@ def test_lake_rows_equal_the_raw_events(
     entry = entries[name]
     day = date.fromisoformat(entry["first_created_at"][:10])
     path = work.lake.partition("gharchive", "events", day).folder / entry["file"]
-    with duckdb.connect() as connection:
+    with database() as connection:
         found = connection.execute(
             "select event_type, event_id, created_at, actor_id, repository_id, era, push_size, "
             "len(commits) from read_parquet(?)",

@@ -19,6 +19,7 @@ import dagster as dg
 import duckdb
 import pytest
 import yaml
+from databases import database
 
 from assets.github import ingest
 from assets.publish.snapshot import publish
@@ -55,7 +56,7 @@ def events_file(path: Path, **values: Any) -> None:
         "commits": [{"sha": "a", "author": {"name": "n", "email": EMAIL}, "message": "m"}],
     }  # fmt: skip
     row |= values
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(
             "create table events (event_id varchar, thread_body varchar, comment_body varchar, "
             f"commits {COMMIT_TYPE})"
@@ -98,7 +99,7 @@ def add_observation(
     }  # fmt: skip
     entry |= changes
     with lake.temporary(".parquet") as parquet:
-        with duckdb.connect() as connection:
+        with database() as connection:
             connection.execute(
                 f"copy (select 'a/' || i as repository_name, ['t'] as tags, "
                 f'\'{{"x": "\\n@b.com"}}\' as extra from range({rows}) as r(i)) '
@@ -336,7 +337,7 @@ def test_addresses_are_red_and_not_repeated(
 
 def test_the_sample_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "x.0.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(
             "copy (select case when i < 10 then 'none' else 'ada@example.com' end as body "
             f"from range(100) as r(i)) to '{path}' (format parquet)"
@@ -364,7 +365,7 @@ def test_what_stands_for_an_address_is_a_hash(
     tmp_path: Path, columns: str, found: str | None
 ) -> None:
     path = tmp_path / "x.0.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(f"copy (select {columns}) to '{path}' (format parquet)")
     outcome = privacy.no_addresses([path])
     if found is None:
@@ -378,7 +379,7 @@ def test_hub_texts_are_looked_into(lake: Lake) -> None:
     add_observation(lake, DAY, 3)
     files = lake.partition("huggingface", "models", DAY).current_files()
     assert privacy.no_addresses(files).passed
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(
             """copy (select ['a', 'ada@example.com'] as tags, '{"x": "\\nada@b.com"}' as extra)
             to '"""
@@ -505,7 +506,7 @@ def add_answers(lake: Lake, day: date, name: str = "night-001", **tiers: dict[st
         for _ in range(count)
     ]
     with lake.temporary(".parquet") as parquet:
-        with duckdb.connect() as connection:
+        with database() as connection:
             connection.execute("create table a (kind varchar, tier varchar, outcome varchar)")
             connection.executemany("insert into a values ('stocks', ?, ?)", rows)
             connection.execute(f"copy a to '{parquet}' (format parquet)")
@@ -530,7 +531,7 @@ def test_answers_that_stay_away_are_told(lake: Lake) -> None:
 
 def add_requests(lake: Lake, day: date, refused: int) -> None:
     with lake.temporary(".parquet") as parquet:
-        with duckdb.connect() as connection:
+        with database() as connection:
             connection.execute(
                 "copy (select 'github.rest' as kind, 'a' as account, 50 as call_count, "
                 f"{refused} as refused_count, 3 as remaining_count from range(2)) "
@@ -651,7 +652,7 @@ def fill(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str,
 def warehouse_of(path: Path, **changed: list[dict[str, Any]]) -> Path:
     """A warehouse with the good marts, some of them replaced."""
     path.unlink(missing_ok=True)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "create schema core; create table core.dim_actor (actor_key varchar, platform varchar,"
             " login varchar, native_id varchar, actor_class varchar, platform_type varchar);"
@@ -707,7 +708,8 @@ def test_missing_tables_are_told(tmp_path: Path) -> None:
     with pytest.raises(PermanentFailure, match="There is no"):
         coverage.coverage_mart(tmp_path / "none.duckdb")
     empty = tmp_path / "empty.duckdb"
-    duckdb.connect(str(empty)).close()
+    with database(empty):
+        pass
     with pytest.raises(PermanentFailure, match="not as expected"):
         coverage.coverage_mart(empty)
 
@@ -819,7 +821,7 @@ BAD = [
 def test_bad_rows_are_red(table: str, rule: str, rows: list[dict[str, Any]]) -> None:
     suite = SUITES[table](NOW)
     (declared,) = [one for one in suite.rules if one.name == rule]
-    with duckdb.connect() as connection:
+    with database() as connection:
         fill(connection, table, rows)
         frame = expectations.Frame(connection.table(table).df(), len(rows), "all rows")
     (outcome,) = expectations.evaluate(replace(suite, rules=(declared,)), frame)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import duckdb
 import pytest
+from databases import database
 
 from checks import warehouse as opened
 from checks.warehouse import kept_open, reading
@@ -13,7 +13,7 @@ from orchestration.failures import PermanentFailure
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "warehouse.duckdb"
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("create table one as select timestamptz '2025-01-01 00:00Z' as moment")
     return path
 
@@ -65,7 +65,7 @@ def test_nothing_holds_the_file_afterwards(file: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         failing()
-    with duckdb.connect(str(file)) as connection:
+    with database(file) as connection:
         connection.execute("insert into one values (now())")
 
 

@@ -5,9 +5,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from command import run
+from databases import database
 
 from assets.study.classification import TABLE, actor_evaluation, keep
 from orchestration.failures import PermanentFailure
@@ -32,12 +32,13 @@ def evaluation(**changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Path:
     path = tmp_path / "warehouse.duckdb"
-    duckdb.connect(str(path)).close()
+    with database(path):
+        pass
     return path
 
 
 def read(path: Path, query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 

@@ -7,9 +7,9 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pytest
 from command import COMMAND, environment_of, one_line, run, run_anew
+from databases import database
 from test_report import coverage_day, repository
 from test_report import published as publication
 
@@ -218,7 +218,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_on_demand(published: Path) -> No
     marts = published / "data" / "published" / "marts.duckdb"
     target = marts.resolve()
     target.unlink()
-    with duckdb.connect(str(target)) as connection:
+    with database(target) as connection:
         connection.execute("create table something_else (a integer)")
     done = run("status", folder=published)
     assert done.returncode == 1

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
-import duckdb
+from databases import database
 
 from assets.warehouse.assets import TOLD_COLUMNS, _explained, wrong_columns
 
@@ -13,7 +13,7 @@ SQL = "select wrong from tested"
 
 
 def warehouse(path: Path, *wrong: str) -> Path:
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("create table tested (wrong varchar)")
         connection.executemany("insert into tested values (?)", [[text] for text in wrong])
     return path
@@ -56,6 +56,6 @@ def test_values_that_were_mined_are_harmless_and_few(tmp_path: Path) -> None:
     assert why is not None
     assert why.isascii() and why.isprintable()
     assert why.count("row") == TOLD_COLUMNS
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         assert len(wrong_columns(connection, SQL)) == 51
         assert max(map(len, wrong_columns(connection, SQL))) < 120

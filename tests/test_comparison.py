@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
+from databases import database
 from scipy import stats
 from study_support import member, repository, stratum, study_warehouse
 
@@ -23,7 +23,7 @@ COMMON = {name: "x" for name, _, _ in CELL} | {"input_hash": "h"}
 def compared(path: Path, repositories: list[dict[str, Any]], cell: Cell | None = None,
              **tables: Any) -> dict[str, dict[str, Any]]:  # fmt: skip
     study_warehouse(path, repositories, **tables)
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         pair = populations(connection, StudySettings(), cell or Cell(), window_of(connection))
     return {row["feature"]: row for row in comparison_rows(COMMON, *pair, 200, 1)}
 

@@ -17,10 +17,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 from behaviour_reference import Act, features
+from databases import database
 from dbt_support import Dbt, HandLake, Row, project_on
 
 from assets.actors.classify import Rules, classify
@@ -419,7 +419,7 @@ def answers(own: list[Row], events: list[Row]) -> list[float]:
 
 
 def table(dbt: Dbt, warehouse: str, name: str) -> list[Row]:
-    with duckdb.connect(str(dbt.warehouse(warehouse)), read_only=True) as db:
+    with database(dbt.warehouse(warehouse), read_only=True) as db:
         found = db.execute(f"select * from {name} order by all")
         columns = [column[0] for column in found.description or []]
         return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
@@ -594,7 +594,7 @@ def test_only_changed_evidence_is_classified_again(full: Dbt) -> None:
     shutil.copy(full.warehouse("full"), full.warehouse("changed"))
     classified = "intermediate.int_actors__classified"
     before = by_key(full, "changed", classified)
-    with duckdb.connect(str(full.warehouse("changed"))) as db:
+    with database(full.warehouse("changed")) as db:
         # What is kept shows by a mark; one account has other evidence, one is not described.
         db.execute(f"update {classified} set actor_class = 'kept'")
         db.execute(
@@ -609,7 +609,7 @@ def test_only_changed_evidence_is_classified_again(full: Dbt) -> None:
     assert set(before) - set(after) == {"github:actor:2"}
     assert {key for key, row in after.items() if row["actor_class"] != "kept"} == {"github:actor:1"}
     assert after["github:actor:1"]["actor_class"] == "bot"
-    with duckdb.connect(str(full.warehouse("changed"))) as db:
+    with database(full.warehouse("changed")) as db:
         db.execute(f"update {classified} set rules_digest = 'older rules'")
     full.run("changed", "run", "--select", "int_actors__classified")
     again = by_key(full, "changed", classified)
@@ -666,7 +666,7 @@ def reviewed(full: Dbt) -> Dbt:
         (five, seven, "rejected", "2026-01-01"),
         (one, "huggingface:actor:User-1", "accepted", "2999-01-01"),
     ]  # fmt: skip
-    with duckdb.connect(str(full.warehouse("reviewed"))) as db:
+    with database(full.warehouse("reviewed")) as db:
         db.execute("insert into seeds.reviewed_actors values " + ", ".join(decisions))
         for first, second, told, day in pairs:
             db.execute(
@@ -871,7 +871,7 @@ SPOILERS = {
 def test_tests_of_the_project_are_red_on_a_spoilt_warehouse(reviewed: Dbt) -> None:
     shutil.copy(reviewed.warehouse("reviewed"), reviewed.warehouse("spoilt"))
     wanted = set().union(*SPOILERS.values())
-    with duckdb.connect(str(reviewed.warehouse("spoilt"))) as db:
+    with database(reviewed.warehouse("spoilt")) as db:
         for statement in SPOILERS:
             db.execute(statement)
     red = reviewed.outcomes("spoilt", "test", "--select", *{name.split(":")[0] for name in wanted})

@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from dbt_support import (
     GITHUB,
     HUB,
@@ -635,7 +635,7 @@ ESTIMATE = """
 
 
 def test_the_slice_says_how_much_was_missed(full: Dbt) -> None:
-    with duckdb.connect(str(full.warehouse("full")), read_only=True) as db:
+    with database(full.warehouse("full"), read_only=True) as db:
         rows = db.execute(ESTIMATE, {"kind": "probe"}).fetchall()
         shares = db.execute(
             "select slice_changed_share, slice_changed_low_share, slice_changed_high_share "
@@ -652,7 +652,7 @@ def test_the_slice_says_how_much_was_missed(full: Dbt) -> None:
 
 
 def test_new_repositories_are_no_sample(full: Dbt) -> None:
-    with duckdb.connect(str(full.warehouse("full")), read_only=True) as db:
+    with database(full.warehouse("full"), read_only=True) as db:
         rows = db.execute(ESTIMATE, {"kind": "stocks"}).fetchall()
     assert [row[:9] for row in rows] == [
         (N1, 5, 5, 5, 0, 0, 0, 0, 0),
@@ -767,7 +767,7 @@ def test_tests_of_the_project_are_red_on_a_spoilt_warehouse(full: Dbt) -> None:
             "mart_polling_estimate__columns_hold: platform",
         },
     }  # fmt: skip
-    with duckdb.connect(str(full.warehouse("spoilt"))) as db:
+    with database(full.warehouse("spoilt")) as db:
         for statement in spoilers:
             db.execute(statement)
     red = full.outcomes("spoilt", "test", *spoilt(spoilers))

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from dbt_support import (
     EVENTS,
     Dbt,
@@ -515,7 +515,7 @@ def test_days_in_any_order_and_twice_equal_everything_at_once(by_days: Dbt) -> N
 
 
 def test_a_day_reads_its_own_files_only(full: Dbt) -> None:
-    with duckdb.connect(str(full.warehouse("full")), read_only=True) as db:
+    with database(full.warehouse("full"), read_only=True) as db:
         plan = db.execute(
             "explain select * from staging.stg_github__events "
             f"where file_on between date '{D2}' and date '{D2}'"
@@ -557,7 +557,7 @@ SPOILERS = {
 
 def test_tests_of_the_project_are_red_on_a_spoilt_warehouse(full: Dbt) -> None:
     shutil.copy(full.warehouse("full"), full.warehouse("spoilt"))
-    with duckdb.connect(str(full.warehouse("spoilt"))) as db:
+    with database(full.warehouse("spoilt")) as db:
         for statement in SPOILERS:
             db.execute(statement)
     red = full.outcomes("spoilt", "test", *spoilt(SPOILERS))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -192,14 +193,13 @@ def test_a_planted_hurdle_of_a_heavy_tail_is_recovered() -> None:
 
 
 def test_likes_of_real_models_as_duckdb_describes_them(real_data: Path) -> None:
-    import duckdb
 
     path = real_data / "huggingface" / "models-2026-08.jsonl.gz"
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         likes = [json.loads(line)["likes"] for line in lines]
     known = [value for value in likes if value is not None]
     found = describe(known)
-    with duckdb.connect() as connection:
+    with database() as connection:
         (row,) = connection.execute(
             "SELECT count(likes), sum(likes), avg(likes), median(likes), max(likes),"
             " quantile_cont(likes, 0.99), stddev_samp(likes), exp(avg(ln(1 + likes))) - 1,"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from study_support import DAY, repository, study_warehouse
 
 from assets.study.grid import compute_grid
@@ -44,7 +44,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compute_grid(path, STUDY)
     for table, rows in ((SURVIVAL, SURVIVING), (RERUN, CLAIMED)):
         replace_study(path, "paper", [(table, table_of(table, rows))], DAY)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("CREATE SCHEMA seeds; CREATE TABLE seeds.published_claims AS"
                            " SELECT unnest(['one', 'two']) AS claim")  # fmt: skip
     return path
@@ -58,7 +58,7 @@ def changed(good: Path, tmp_path: Path) -> Path:
 
 
 def change(path: Path, statement: str) -> None:
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         assert connection.execute(statement).fetchall()[0][0] > 0, "nothing was changed"
 
 
@@ -240,7 +240,7 @@ def test_names_that_are_no_figure_are_told(changed: Path) -> None:
     replace_study(changed, "paper", [(SURVIVAL, table_of(SURVIVAL, rows))], DAY)
     rules = figures.RULES[SURVIVAL.name]
     assert figures.grain_is_unique(changed, "paper", rules).passed
-    with duckdb.connect(str(changed)) as connection:
+    with database(changed) as connection:
         connection.execute(f"ALTER TABLE {SURVIVAL.name} ALTER platform DROP NOT NULL")
         connection.execute(f"UPDATE {SURVIVAL.name} SET platform = NULL")
     assert not figures.grain_is_unique(changed, "paper", rules).passed

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from databases import database
 from github_twin import FIRST_DAY, TOKEN, parts, world
 
 from assets.github import api_rows, mining, population, readers
@@ -44,7 +45,7 @@ MOST_COMMITS = 300
 
 def land_events(lake: Lake, day: date, name: str, events: list[tuple[int, str, str]]) -> None:
     """A landed file of the archive: repository, name, time."""
-    with lake.temporary(".parquet") as file, duckdb.connect() as connection:
+    with lake.temporary(".parquet") as file, database() as connection:
         connection.execute(
             "create table t (repository_id bigint, repository_name varchar, created_at timestamp)"
         )
@@ -112,7 +113,7 @@ def test_a_fold_that_fails_leaves_what_was(lake: Lake, tmp_path: Path) -> None:
             file: Any = (day, "1", "hash")
             with pytest.raises(duckdb.Error):
                 population._fold_files(connection, [(file, path)], DAY)
-    with duckdb.connect(str(tmp_path / population.NAME)) as connection:
+    with database(tmp_path / population.NAME) as connection:
         assert connection.execute("select newest.name from repository").fetchall() == [("a/a",)]
     assert most_active(lake, tmp_path, DAY, 9) == [
         replace(before[0], name="a/b", last_event_at=datetime(2026, 3, 1, 2))
@@ -781,7 +782,7 @@ class Nights:
         files = self.lake.partition("github", table, FIRST_DAY + timedelta(k)).current_files()
         if not files:
             return []
-        with duckdb.connect() as connection:
+        with database() as connection:
             listed = ", ".join(map(literal, files))
             cursor = connection.execute(
                 f"from read_parquet([{listed}], hive_partitioning = false) order by all"

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from databases import database
 from github_twin import Api, served
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -172,7 +173,7 @@ def assert_typed(table: str, found: list[Row]) -> None:
     names = [name for name in COLUMNS[table] if name != "observed_at"]
     assert all(set(row) == set(names) for row in found)
     columns = ", ".join(f"\"{n}\": '{t}'" for n, t in COLUMNS[table].items() if n in names)
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute("set TimeZone = 'UTC'")
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
             file.write("\n".join(map(json.dumps, found)) + "\n")

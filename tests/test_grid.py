@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from study_support import DAY, repository, study_warehouse
 
 from assets.study import grid
@@ -59,14 +59,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def rows(path: Path, table: str, condition: str = "true") -> list[dict[str, Any]]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         cursor = connection.execute(f"SELECT * FROM {table} WHERE {condition} ORDER BY ALL")
         names = [column[0] for column in cursor.description or []]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def change(path: Path, statement: str, *parameters: Any) -> None:
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(statement, list(parameters))
 
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,7 +48,7 @@ def partition(tmp_path: Path) -> Partition:
 
 def parquet(folder: Path, value: int) -> Path:
     path = folder / f"new{value}-{threading.get_ident()}.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(f"copy (select {value} as n) to '{path}' (format parquet)")
     return path
 
@@ -342,7 +342,7 @@ def test_anchor_makes_a_table_readable(tmp_path: Path) -> None:
     lake.anchor("s", {"t": SCHEMA})
     lake.anchor("s", {"t": SCHEMA})
     pattern = str(lake.table_folder("s", "t") / "*" / "*.parquet")
-    with duckdb.connect() as connection:
+    with database() as connection:
         found = connection.execute("select * from read_parquet(?)", [pattern])
         assert [column[0] for column in found.description] == [*SCHEMA, "day"]
         assert found.fetchall() == []
@@ -367,7 +367,7 @@ def test_an_anchor_gets_the_columns_that_came_later(tmp_path: Path) -> None:
     assert file.stat().st_ino == before
     later = {**SCHEMA, "flag": "BOOLEAN"}
     lake.anchor("s", {"t": later})
-    with duckdb.connect() as connection:
+    with database() as connection:
         described = connection.execute(
             "describe select * from read_parquet(?, hive_partitioning = false)", [str(file)]
         ).fetchall()

@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 
 from assets.mining.engine import ANSWERS, Night, Table, night
 from assets.mining.questions import Question, Step
@@ -99,7 +99,7 @@ def rows(root: Path, table: str, day: date = DAY) -> list[tuple[Any, ...]]:
     files = Lake(root / "lake").partition(SOURCE, table, day).current_files()
     if not files:
         return []
-    with duckdb.connect() as connection:
+    with database() as connection:
         return connection.execute(
             f"select * from read_parquet({[str(f) for f in files]}) order by all"
         ).fetchall()

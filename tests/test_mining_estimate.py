@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from mining_twin import FIRST_DAY, SALT, SHORT, ingest, settings_for
 
 from assets.github.mining import observe_github
@@ -279,7 +279,7 @@ def landed(
     lake: Lake, source: str, table: str, day: date, rows: str, columns: Sequence[str]
 ) -> None:
     """A partition of rows of SQL values."""
-    with lake.temporary(".parquet") as path, duckdb.connect() as connection:
+    with lake.temporary(".parquet") as path, database() as connection:
         names = ", ".join(columns)
         connection.execute(
             f"copy (select * from (values {rows}) as t({names})) to '{path}' (format parquet)"

@@ -4,8 +4,8 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 import pytest
+from databases import database
 
 from assets.github.assets import snapshot_assets
 from assets.mining import accounting, assets
@@ -34,7 +34,7 @@ def lake(tmp_path: Path) -> Lake:
 
 def landed(lake: Lake, table: str, day: date, columns: dict[str, str], *rows: str) -> None:
     """A partition of the source `github`; values as SQL, what is not given is null."""
-    with lake.temporary(".parquet") as path, duckdb.connect() as connection:
+    with lake.temporary(".parquet") as path, database() as connection:
         typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         connection.execute(f"create table t ({typed})")
         for row in rows:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import networkx as nx
 import pytest
+from databases import database
 from network_support import acts_of, reference_graph
 from network_warehouse import World, network_warehouse, random_world
 from study_support import DAY
@@ -107,7 +107,7 @@ def test_what_is_no_sum_says_so(tmp_path: Path) -> None:
 def test_a_sample_of_all_is_the_network_of_all(tmp_path: Path) -> None:
     path = network_warehouse(tmp_path / "w.duckdb", random_world(2), drawn=6)
     compute_networks(path, STUDY)
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         rows = connection.execute(
             f"SELECT figure, method, standard_error, low, high, weighted_value,"
             f" CASE figure WHEN 'edge_count' THEN edge_count WHEN 'average_degree' THEN"
@@ -130,7 +130,7 @@ def test_repositories_of_which_nothing_is_known_are_stood_for(tmp_path: Path) ->
     keys = sorted(key for key in world.place if key.startswith("g"))[:4]
     world.acts = [act for act in world.acts if act[1] != keys[0]]
     path = network_warehouse(tmp_path / "w.duckdb", world)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "UPDATE marts.mart_repository_activity SET commit_stock_count = NULL"
             " WHERE repository_key IN ($unknown, $seen)",
@@ -150,7 +150,7 @@ def test_repositories_of_which_nothing_is_known_are_stood_for(tmp_path: Path) ->
 def test_without_anybody_known_in_a_stratum_nothing_is_told_of_all(tmp_path: Path) -> None:
     """Means are of the other strata, and say so."""
     path = network_warehouse(tmp_path / "w.duckdb", random_world(4))
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "INSERT INTO study.sample_stratum SELECT * REPLACE ('high' AS stratum,"
             " 2 AS stratum_number, 3 AS frame_count, 2 AS drawn_count) FROM study.sample_stratum;"
@@ -175,7 +175,7 @@ def test_degrees_that_are_not_of_their_links_are_red(tmp_path: Path, figure: str
     compute_networks(path, STUDY)
     rules = checks.RULES[ESTIMATE.name]
     assert checks.degrees_are_of_links(path, STUDY.name, rules).passed
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             f"UPDATE {ESTIMATE.name} SET weighted_value = {how} WHERE figure = '{figure}'"
         )

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import networkx as nx
 import numpy as np
 import pytest
+from databases import database
 from network_support import acts_of, degrees_of, is_link, reference_graph
 from network_warehouse import World, actor, extend, network_warehouse, random_world
 from study_support import DAY
@@ -41,7 +41,7 @@ KEY = ("platform", "network", "interaction_type")
 
 
 def rows_of(path: Path, table: StudyTable, day: Any = None) -> list[dict[str, Any]]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         where = "" if day is None else f" WHERE day = DATE '{day}'"
         found = connection.execute(f"SELECT * FROM {table.name}{where} ORDER BY ALL")
         names = [column[0] for column in found.description or []]
@@ -154,7 +154,7 @@ def test_what_did_not_change_is_taken_over(tmp_path: Path) -> None:
 
     where = next(key for key in world.place if key.startswith("g"))
     world.actors["g-late"] = actor("g-late")
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "INSERT INTO core.dim_actor BY NAME SELECT 'g-late' AS actor_key, 'github' AS platform,"
             " 'g-late' AS login, 'person' AS actor_class"
@@ -316,7 +316,7 @@ def changed(made: Path, tmp_path: Path) -> Path:
 
 
 def change(path: Path, statement: str) -> None:
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         assert connection.execute(statement).fetchall()[0][0] > 0, "nothing was changed"
 
 

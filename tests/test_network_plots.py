@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import duckdb
 import marts_support
 import network_marts_support as support
 import numpy as np
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marts_support import Row
@@ -457,6 +457,7 @@ def test_the_cell_is_told_in_words() -> None:
 
 
 def test_a_file_that_is_no_publication_stays_refused(tmp_path: Path) -> None:
-    duckdb.connect(str(tmp_path / "other.duckdb")).close()
+    with database(tmp_path / "other.duckdb"):
+        pass
     with pytest.raises(Exception, match="not a publication"):
         pictures_of(tmp_path / "other.duckdb")

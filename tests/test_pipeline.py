@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+from databases import database
 from nights import few_draws
 
 from assets.actors.policies import POLICIES
@@ -78,7 +79,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
 
 def ask(path: Path, sql: str) -> list[tuple[object, ...]]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
 
@@ -151,7 +152,7 @@ def test_materialisations_tell_what_an_operator_asks(ran: Ran) -> None:
     assert wanted <= set(shown)
     assert shown["dagster/partition_row_count"] > 0
     hub = ran.outcome.materialised[keys.HUB_MODELS.to_user_string()]
-    with duckdb.connect() as connection:
+    with database() as connection:
         listed = connection.execute(f"select count(*) from {truth(ran, 'hub_models')}").fetchall()
     assert hub["dagster/row_count"] == listed[0][0]
     for mart in keys.MARTS_OF_DBT:
@@ -185,7 +186,7 @@ def test_marts_hold_the_planted_truth(ran: Ran) -> None:
         " sum(pull_request_merged_flow_count) from mart_repository_activity"
         " where platform = 'github' and first_seen_at is not null"
     ))  # fmt: skip
-    with duckdb.connect() as connection:
+    with database() as connection:
         planted = connection.execute(
             "select count(*), sum(star_flow), sum(push_flow), sum(issue_flow),"
             f" sum(pull_request_merged_flow) from {truth(ran, 'repositories')}"
@@ -341,7 +342,7 @@ NETWORK_LINKS = """
 def test_networks_equal_a_join_of_acts_with_acts(
     ran: Ran, network: str, node: str, hub: str, width: int
 ) -> None:
-    with duckdb.connect(str(ran.settings.warehouse_path), read_only=True) as connection:
+    with database(ran.settings.warehouse_path, read_only=True) as connection:
         connection.execute(NETWORK_ACTS)
         by_hand = connection.execute(
             NETWORK_LINKS.format(node=node, hub=hub, width=width)
@@ -622,7 +623,7 @@ def test_hub_stocks_under_a_policy_equal_a_count_by_hand(ran: Ran, policy: str) 
 def test_certain_machines_are_the_planted_ones(ran: Ran) -> None:
     """Without what is certainly automated, the flows are those that people were planted with."""
     planted = truth(ran, "repositories")
-    with duckdb.connect() as connection:
+    with database() as connection:
         rows = connection.execute(
             f"select repository_id, people_issue_flow, people_star_flow, issue_flow, star_flow"
             f" from {planted} where event_flow > 0"
@@ -650,7 +651,7 @@ def test_certain_machines_are_the_planted_ones(ran: Ran) -> None:
             " where platform = 'github' and not is_removed_by_conservative",
         )
     }
-    with duckdb.connect() as connection:
+    with database() as connection:
         machines = connection.execute(
             f"select login from {truth(ran, 'accounts')} where platform = 'github'"
             " and account_class in ('bot', 'ai_agent', 'platform_automation')"

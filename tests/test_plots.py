@@ -12,6 +12,7 @@ import marts_support
 import matplotlib
 import numpy as np
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marts_support import Row
@@ -398,10 +399,9 @@ def test_share_and_point_labels() -> None:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The study's marts alone, as the published file has them."""
-    import duckdb
 
     path = tmp_path_factory.mktemp("published") / "file.duckdb"
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         marts_support.make_tables(connection, marts_support.study_rows())
         for table in marts_support.TABLES:
             connection.execute(f"CREATE TABLE main.{table.name.split('.')[1]} AS FROM {table.name}")

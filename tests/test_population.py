@@ -4,9 +4,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
+from databases import database
 from study_support import (
     DAY,
     FIRST,
@@ -30,7 +30,7 @@ REFERENCE = Cell()
 def of_cell(
     path: Path, cell: Cell = REFERENCE, study: StudySettings = STUDY
 ) -> tuple[Population, Population]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         return populations(connection, study, cell, window_of(connection))
 
 
@@ -245,7 +245,7 @@ def test_digest_changes_with_values_owners_and_ages_only(path: Path) -> None:
 
 def test_nothing_loaded_is_told(path: Path) -> None:
     study_warehouse(path, [])
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("DELETE FROM marts.mart_coverage")
     with pytest.raises(PermanentFailure, match="No day of any source"):
         of_cell(path)

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,10 +165,10 @@ def entry(platform: str = "github", native_id: str | None = "501", login: str | 
 def land(lake: Lake, source: str, table: str, sql: str, **row: Any) -> list[dict[str, Any]]:
     """Rows as they are in the lake after the rows of a query were landed."""
     partition = lake.partition(source, table, DAY)
-    with lake.temporary(".parquet") as parquet, duckdb.connect() as connection:
+    with lake.temporary(".parquet") as parquet, database() as connection:
         connection.execute(f"copy ({sql}) to '{parquet}' (format parquet)")
         written = partition.commit({"name": "x", "row_count": row.get("count", 0)}, parquet)
-    with duckdb.connect() as connection:
+    with database() as connection:
         found = connection.execute(
             f"select * from read_parquet('{partition.folder / written['file']}', "
             "hive_partitioning = false)"
@@ -386,7 +386,7 @@ def test_a_broken_copy_of_the_list_stops_landing(tmp_path: Path) -> None:
 
 def test_has_any_needs_no_other_copy(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute(f"copy ({EVENTS}) to '{path}' (format parquet)")
     with tables.connected() as connection:
         assert tables.has_any(connection, path, github, "events")
@@ -425,7 +425,7 @@ def test_pseudonyms_are_stable_and_keyed(tmp_path: Path) -> None:
 @settings(max_examples=50, deadline=None)
 def test_sql_and_python_give_the_same_pseudonym(text: str) -> None:
     made = Pseudonyms(b"k" * 64)
-    with duckdb.connect() as connection:
+    with database() as connection:
         found = connection.execute(f"select {made.sql('actor', '$t')}", {"t": text}).fetchone()
     assert found == (made.of("actor", text),)
 
@@ -444,7 +444,7 @@ def warehouse(tmp_path: Path) -> Path:
         ("github", "github:repository:7", "7", f"{OWNER}/~00", OWNER),
         ("github", "github:repository:8", "8", None, None),
     ]
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("create schema marts; create schema core")
         for table in PUBLISHED_TABLES:
             connection.execute(f"create table marts.{table} (platform varchar, day date)")
@@ -476,7 +476,7 @@ def copied(warehouse: Path, shown: Any, key: bytes = b"k" * 64) -> dict[int, Any
     """Number of the repository to key, id, name and owner in the copy."""
     folder = warehouse.parent / "published"
     publish(warehouse, folder, 1, names=Names(shown, Pseudonyms(key)))
-    with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection:
+    with database(folder / "marts.duckdb", read_only=True) as connection:
         found = connection.execute(
             "select repository_key, native_id, repository_name, owner_name "
             "from mart_repository_activity order by rowid"
@@ -511,14 +511,14 @@ def test_all_names_or_none(warehouse: Path) -> None:
 
 
 def test_a_key_of_an_account_is_published_as_a_pseudonym_only(warehouse: Path) -> None:
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("alter table marts.mart_coverage add column actor_key varchar")
         connection.execute(
             "insert into marts.mart_coverage values ('github', null, 'github:actor:501')"
         )
     copied(warehouse, "all")
     folder = warehouse.parent / "published"
-    with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection:
+    with database(folder / "marts.duckdb", read_only=True) as connection:
         (told,) = connection.execute("select actor_key from mart_coverage").fetchall()
     assert told == (Pseudonyms(b"k" * 64).of("actor", "github:actor:501"),)
     with pytest.raises(PermanentFailure, match="actor_key"):
@@ -564,7 +564,7 @@ def test_a_name_that_was_left_in_is_found(
 
 @pytest.mark.parametrize("text", ["github:actor:501", "huggingface:actor:ada-l", HASH])
 def test_a_raw_key_in_any_column_is_found(warehouse: Path, text: str) -> None:
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("alter table marts.mart_coverage add column what varchar")
         connection.execute("insert into marts.mart_coverage values ('github', null, ?)", [text])
     copied(warehouse, "organisations")
@@ -573,7 +573,7 @@ def test_a_raw_key_in_any_column_is_found(warehouse: Path, text: str) -> None:
 
 
 def test_a_long_column_of_logins_is_found_whatever_its_name(warehouse: Path) -> None:
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("alter table marts.mart_coverage add column top varchar")
         connection.execute(
             "insert into marts.mart_coverage select 'github', null, 'word' || i "

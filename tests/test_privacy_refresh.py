@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import duckdb
 import pytest
 from command import run
+from databases import database
 from mining_twin import FIRST_DAY, SALT, SHORT, ingest, settings_for
 from nights import few_draws, know_lineage
 from privacy_support import rows_of, traces
@@ -131,7 +131,7 @@ def interrupted(settings: Settings) -> str:
 
 def ask(settings: Settings, source: str, table: str, sql: str) -> list[tuple[Any, ...]]:
     files = f"{settings.lake_root}/raw/{source}/{table}/*/*.parquet"
-    with duckdb.connect() as connection:
+    with database() as connection:
         return connection.execute(
             f"with rows as (from read_parquet('{files}', union_by_name = true)) {sql}"
         ).fetchall()
@@ -182,7 +182,7 @@ def planted(settings: Settings, people: list[Person]) -> None:
         ),
     }
     for (source, table), sql in rows.items():
-        with lake.temporary(".parquet") as parquet, duckdb.connect() as connection:
+        with lake.temporary(".parquet") as parquet, database() as connection:
             stamp = f"timestamp '{day}' as observed_at, timestamp '{day}' as created_at"
             stamp = stamp if table == "issue_comments" else stamp.split(",")[0]
             declared = tables()[source][table].items()
@@ -193,7 +193,7 @@ def planted(settings: Settings, people: list[Person]) -> None:
             row = {"name": "planted", "state": "ok", "row_count": 2 - (table == "issue_comments")}
             row |= {"duplicate_count": 0, "malformed_count": 0, "source_bytes": 0}
             lake.partition(source, table, day).commit(row, parquet)
-    with duckdb.connect(str(settings.warehouse_path)) as connection:
+    with database(settings.warehouse_path) as connection:
         connection.execute("create schema core")
         connection.execute(f"create table core.dim_actor as select '{one.login}' as login")
     old = settings.published_dir / "versions" / "20200101T000000Z-000-abc"
@@ -258,7 +258,7 @@ def test_acts_are_counted_as_before(story: Story) -> None:
     for place, rows in story.before.items():
         if place.startswith(("gharchive/events", "github/commits", "github/issue")):
             assert len(after[place]) == len(rows), place
-    with duckdb.connect(str(story.settings.warehouse_path), read_only=True) as connection:
+    with database(story.settings.warehouse_path, read_only=True) as connection:
         (acts,) = connection.execute(
             "select count(*) filter (actor_key is null), count(*) from core.fct_interaction "
             "where platform = 'github'"
@@ -267,7 +267,7 @@ def test_acts_are_counted_as_before(story: Story) -> None:
 
 
 def test_their_repositories_stay_under_another_name(story: Story) -> None:
-    with duckdb.connect(str(story.settings.warehouse_path), read_only=True) as connection:
+    with database(story.settings.warehouse_path, read_only=True) as connection:
         found = connection.execute(
             "select repository_name, owner_name, repository_key from core.dim_repository "
             "where starts_with(repository_name, '~')"

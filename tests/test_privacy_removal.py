@@ -15,8 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from privacy_support import rows_of, traces
 
 from orchestration.journal import Journal, Page
@@ -67,7 +67,7 @@ for line in sys.stdin:
 
 
 def land(lake: Lake, source: str, table: str, day: date, sql: str) -> None:
-    with lake.temporary(".parquet") as parquet, duckdb.connect() as connection:
+    with lake.temporary(".parquet") as parquet, database() as connection:
         connection.execute(f"copy ({sql}) to '{parquet}' (format parquet)")
         count = connection.execute(f"select count(*) from '{parquet}'").fetchall()[0][0]
         lake.partition(source, table, day).commit(
@@ -168,7 +168,7 @@ def _journalled(settings: Settings) -> None:
          ("commits", "model/bob/m", "ok", "2025-10-06", None, None, 1, None)]
     )  # fmt: skip
     hub.close()
-    with duckdb.connect(str(settings.mining_dir / "github-population.duckdb")) as connection:
+    with database(settings.mining_dir / "github-population.duckdb") as connection:
         connection.execute(f"create table repository as select '{LOGIN}/y' as name")
 
 

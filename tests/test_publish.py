@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from databases import database
 
 from assets.publish import snapshot
 from assets.publish.snapshot import PUBLISHED_TABLES, PublishResult, publish
@@ -22,7 +23,7 @@ MOMENT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 def change(warehouse: Path, *statements: str) -> None:
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.begin()
         for statement in statements:
             connection.execute(statement)
@@ -65,6 +66,7 @@ def add_row(warehouse: Path, number: int) -> None:
 
 
 def query(path: Path, text: str) -> list[tuple[Any, ...]]:
+    # As who reads the copy does: the file's name is that of a schema, too.
     with duckdb.connect(str(path), read_only=True) as connection:
         return connection.execute(text).fetchall()
 

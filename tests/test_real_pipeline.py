@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from command import run_anew
+from databases import database
 from nights import know_lineage
 
 from orchestration import keys
@@ -31,7 +32,7 @@ def archive_files(real_data: Path) -> list[Path]:
 def raw_counts(path: Path) -> Counter[str]:
     """Events by type over the raw lines, read without any of the code under test."""
     if path.suffix == ".parquet":
-        with duckdb.connect() as connection:
+        with database() as connection:
             rows = connection.execute(
                 "select type, count(*) from read_parquet($path) group by 1", {"path": str(path)}
             ).fetchall()
@@ -103,7 +104,7 @@ def test_marts_and_report_are_made_of_all_of_them(
     marts = settings.published_dir / "marts.duckdb"
     rows = json.loads(ingested.stdout)["files"]
     events = sum(row["events"] for row in rows)
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    with database(settings.warehouse_path, read_only=True) as connection:
         kept = connection.execute(
             "select count(*) from core.fct_interaction where platform = 'github'"
         ).fetchone()
@@ -124,7 +125,7 @@ def test_marts_and_report_are_made_of_all_of_them(
     assert kept[0] == events - twice[0]
     with gzip.open(real_data / "huggingface" / "models-2026-08.jsonl.gz", "rt") as stream:
         names = {json.loads(line)["id"] for line in stream}
-    with duckdb.connect(str(marts), read_only=True) as connection:
+    with database(marts, read_only=True) as connection:
         models = connection.execute(
             "select count(*) from mart_repository_activity where platform = 'huggingface'"
         ).fetchone()

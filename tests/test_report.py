@@ -13,12 +13,12 @@ from typing import Any
 from unittest.mock import patch
 from xml.etree import ElementTree
 
-import duckdb
 import marts_support
 import network_marts_support
 import numpy as np
 import pytest
 import theme_marts_support
+from databases import database
 from marts_support import Row
 
 from assets.publish import network_pictures, theme_pictures
@@ -137,7 +137,7 @@ def published(
 ) -> Path:
     """A publication made from a small warehouse with the marts' own columns."""
     warehouse = folder / "warehouse.duckdb"
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         # One wait for the disk; tables of the study come in a transaction of their own.
         connection.begin()
         connection.execute("CREATE SCHEMA marts")
@@ -659,7 +659,8 @@ def test_what_is_no_publication_is_refused_and_the_old_report_stays(tmp_path: Pa
     out.write_text("old")
     with pytest.raises(PermanentFailure, match="no published file"):
         render_report(tmp_path / "none.duckdb", out)
-    duckdb.connect(str(tmp_path / "other.duckdb")).close()
+    with database(tmp_path / "other.duckdb"):
+        pass
     with pytest.raises(PermanentFailure, match="not a publication"):
         render_report(tmp_path / "other.duckdb", out)
     assert out.read_text() == "old"

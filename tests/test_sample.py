@@ -5,10 +5,10 @@ import os
 from datetime import date
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,7 +121,7 @@ def test_an_allocation_that_lacks_something_says_so() -> None:
 @settings(max_examples=100, deadline=None)
 def test_sql_and_python_have_the_same_classes(size: int | None) -> None:
     strata = Strata()
-    with duckdb.connect() as connection:
+    with database() as connection:
         sql = f"SELECT {strata.sql('$size::BIGINT')}"
         assert connection.execute(sql, {"size": size}).fetchall() == [(strata.of(size),)]
 
@@ -130,7 +130,7 @@ def test_labels_and_quarters() -> None:
     strata = Strata(by_quarter=True, take_all={"pushes": 1000})
     rows = [(0, "2021-07-01", 1), (9, "2016-01-01", 1), (10**6, "2024-12-31", 1),
             (None, "2020-01-01", 1), (3, None, None), (3, "2020-01-01", 1000)]  # fmt: skip
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.execute("CREATE TABLE t (size BIGINT, created_at TIMESTAMP, pushes BIGINT)")
         connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
         numbers = [row[0] for row in connection.execute(f"SELECT {strata.sql()} FROM t").fetchall()]
@@ -184,7 +184,7 @@ def keys(made: Draw, but: str = OUT) -> set[str]:
 
 def test_the_random_number_is_the_same_in_python_and_sql_and_is_pinned() -> None:
     texts = ["github:repository:1", "huggingface:model:6f9…ü", "", "a:b"]
-    with duckdb.connect() as connection:
+    with database() as connection:
         for seed in (0, 2016):
             for text in texts:
                 sql = f"SELECT {number_sql(seed, '$text')}"

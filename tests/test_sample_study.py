@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from databases import database
 
 from assets.study import cuts, intensity, sample, stars, tables
 from assets.study.assets import SAMPLED, study_assets
@@ -75,7 +75,7 @@ def repositories(count: int = 1200, seed: int = 1) -> list[Row]:
 
 
 def write(path: Path, rows: list[Row], interactions: list[Row] | None = None) -> None:
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         for schema in ("marts", "core"):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         for name, columns, given in (
@@ -112,7 +112,7 @@ def warehouse(written: Path, tmp_path: Path) -> Path:
 
 
 def ask(path: Path, sql: str) -> list[Any]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
 
@@ -177,7 +177,7 @@ def test_who_is_rejected_and_for_what(warehouse: Path) -> None:
 
 
 def test_the_start_of_the_frame_is_a_setting(warehouse: Path) -> None:
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("UPDATE marts.mart_repository_activity SET"
                            " first_seen_at = TIMESTAMP '2015-06-01'"
                            " WHERE repository_key = 'github:repository:7'")  # fmt: skip
@@ -250,7 +250,8 @@ def test_a_hub_that_is_not_there_and_one_process_at_a_time(tmp_path: Path) -> No
     path = tmp_path / "warehouse.duckdb"
     with pytest.raises(PermanentFailure, match="no warehouse"):
         sample.draw_samples(path, study())
-    duckdb.connect(str(path)).close()
+    with database(path):
+        pass
     with pytest.raises(PermanentFailure, match="not as expected"):
         sample.draw_samples(path, study())
     write(path, [row for row in repositories() if row["platform"] == "github"])
@@ -266,7 +267,7 @@ def test_a_hub_that_is_not_there_and_one_process_at_a_time(tmp_path: Path) -> No
 
 
 def test_a_table_of_another_version_is_told(warehouse: Path) -> None:
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("CREATE SCHEMA study")
         connection.execute("CREATE TABLE study.sample_member (study VARCHAR)")
     with pytest.raises(PermanentFailure, match="another version"):
@@ -276,7 +277,7 @@ def test_a_table_of_another_version_is_told(warehouse: Path) -> None:
 def test_comments_of_a_table_that_is_there_become_the_declared_ones(tmp_path: Path) -> None:
     table = tables.StudyTable("study.a", "All.", (("one", "BIGINT", "First."),))
     other = tables.StudyTable("study.a", "Each's.", (("one", "BIGINT", "Its own."),))
-    with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
+    with database(tmp_path / "a.duckdb") as connection:
         for given in (table, other, other):
             tables.make_tables(connection, [given])
             assert connection.execute(
@@ -391,7 +392,7 @@ def test_a_sample_too_small_for_its_tails_says_so(
 
 def test_what_the_frame_does_not_know_of_all_is_told(warehouse: Path) -> None:
     """Where the API answered for most, stars are compared as stocks, but the frame has flows."""
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("""
             UPDATE marts.mart_repository_activity SET star_stock_count = star_flow_count
             WHERE platform = 'github' AND hash(repository_key) % 100 > 4
@@ -528,7 +529,7 @@ RED = {
     ("name", "sql"), [(n, sql) for n, several in RED.items() for sql in several]
 )
 def test_each_check_is_red_on_its_fixture(checked: Path, name: str, sql: str) -> None:
-    with duckdb.connect(str(checked)) as connection:
+    with database(checked) as connection:
         connection.execute(sql)
     assert not outcomes(checked)[name]
 
@@ -675,7 +676,7 @@ def test_the_assets_are_made_checked_and_told(warehouse: Path) -> None:
 
 def test_a_red_check_stops_the_estimates(warehouse: Path) -> None:
     assert executed(warehouse.parent, study()).success
-    with duckdb.connect(str(warehouse)) as connection:
+    with database(warehouse) as connection:
         connection.execute("UPDATE study.sample_member SET random_number = 0.5")
     done = executed(warehouse.parent, study())
     assert not done.success

@@ -4,9 +4,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
+from databases import database
 from scipy import stats
 from study_support import DAY, repository, study_warehouse
 
@@ -47,7 +47,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pair(path: Path) -> tuple[Population, Population]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         return populations(connection, StudySettings(), Cell(), window_of(connection))
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
+from databases import database
 from themes_world import (
     DAY,
     DRAWN,
@@ -144,7 +144,7 @@ def test_totals_are_unbiased_over_all_samples_and_shares_near_the_truth(
     copy.write_bytes(path.read_bytes())
     totals, shares, errors = [], [], []
     for drawn in itertools.combinations(range(3, 8), 2):
-        with duckdb.connect(str(copy)) as connection:
+        with database(copy) as connection:
             draw(connection, drawn)
         (row,) = of(estimated(copy), platform="github", figure="theme", slice="all",
                     category="bug_report")  # fmt: skip
@@ -162,7 +162,7 @@ def test_totals_are_unbiased_over_all_samples_and_shares_near_the_truth(
 def test_a_census_is_certain(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "w.duckdb"
     copy.write_bytes(path.read_bytes())
-    with duckdb.connect(str(copy)) as connection:
+    with database(copy) as connection:
         draw(connection, tuple(range(3, 8)))
         connection.execute("UPDATE study.sample_stratum SET drawn_count = frame_count")
     for row in of(estimated(copy), platform="github", figure="theme"):

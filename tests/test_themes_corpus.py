@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from corpus_support import FIRST, MOMENT, ROOT, Lake, Post
+from databases import database
 
 from assets.actors.policies import POLICIES
 from assets.study.tables import open_warehouse, replace_study, table_of
@@ -339,7 +340,8 @@ def test_progress_is_told_after_each_batch(lake: Lake) -> None:
 def test_a_warehouse_without_models_is_told(tmp_path: Path) -> None:
     with pytest.raises(PermanentFailure, match="no warehouse"):
         update_corpus(tmp_path / "none.duckdb")
-    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    with database(tmp_path / "empty.duckdb"):
+        pass
     with pytest.raises(PermanentFailure, match="fct_message"):
         update_corpus(tmp_path / "empty.duckdb")
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pytest
 from corpus_support import Lake, Post
+from databases import database
 from fake_llm import FakeLlm, serving
 
 from assets.study.themes import open_codes
@@ -32,7 +32,7 @@ class House:
         return code_corpus(self.lake.path, study, self.folder / "state", self.folder / "themes")
 
     def coded(self, coder: str) -> dict[str, str]:
-        with duckdb.connect(str(self.lake.path), read_only=True) as connection:
+        with database(self.lake.path, read_only=True) as connection:
             rows = connection.execute(
                 "SELECT message_key, theme FROM core.fct_message_theme"
                 " WHERE coder = $coder AND is_primary", {"coder": coder},

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from themes_world import DAY, STUDY, World, in_slice, shown, warehouse_of, world_of
 
 from assets.study.tables import StudyTable, open_warehouse, replace_study, table_of
@@ -176,7 +176,7 @@ def test_agreement_is_of_people_and_of_the_present_codings(made: Made) -> None:
 
 def test_two_machines_are_compared_on_what_both_coded(made: Made, tmp_path: Path) -> None:
     path = warehouse_of(tmp_path / "w.duckdb", made.world)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "INSERT INTO core.fct_message_theme SELECT * REPLACE ('llm' AS coder)"
             " FROM core.fct_message_theme WHERE message_key LIKE 'github%'"
@@ -201,7 +201,7 @@ def test_commit_messages_are_counted(made: Made) -> None:
 
 def test_a_sample_needs_codings(tmp_path: Path, made: Made) -> None:
     path = warehouse_of(tmp_path / "w.duckdb", made.world)
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("DELETE FROM core.fct_message_theme")
     with pytest.raises(PermanentFailure, match="coded"):
         draw_from_warehouse(path, STUDY, tmp_path / "s", "first")
@@ -230,7 +230,7 @@ def changed(made: Made, tmp_path: Path) -> Callable[[str], Path]:
     def change(statement: str) -> Path:
         path = tmp_path / "changed.duckdb"
         path.write_bytes(made.path.read_bytes())
-        with duckdb.connect(str(path)) as connection:
+        with database(path) as connection:
             connection.execute(statement)
         return path
 
@@ -337,7 +337,7 @@ def test_texts_that_are_gone_leave_the_samples(made: Made, tmp_path: Path) -> No
         drawn = draw_from_warehouse(path, STUDY, folder, "first")
     assert blank_texts(path, folder) == 0
     gone, stays = drawn.keys[:2]
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "UPDATE study.message_corpus SET state = 'empty' WHERE message_key = $key",
             {"key": gone},

@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import duckdb
 import jinja2
 import numpy as np
 import pyarrow as pa
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patience import NEVER_ENDS
@@ -121,7 +121,7 @@ def sql() -> str:
 
 
 def in_sql(sql: str, texts: list[tuple[str | None, str | None]]) -> list[Judgement]:
-    with duckdb.connect() as connection:
+    with database() as connection:
         connection.register("texts", pa.table({
             "place": range(len(texts)),
             "title": pa.array([title for title, _ in texts], pa.string()),

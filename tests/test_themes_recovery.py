@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from corpus_support import Lake, Post
+from databases import database
 
 from assets.study.tables import open_warehouse
 from assets.study.themes import marts, tables
@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     path = tmp_path / "w.duckdb"
     path.write_bytes(chain.path.read_bytes())
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(f"DELETE FROM {tables.CODED.name}")
     state = chain.path.parent / "state"
     monkeypatch.setattr("assets.study.themes.coded.BATCH_SIZE", {"linear": 500})
@@ -190,7 +190,7 @@ def test_a_killed_run_goes_on_where_it_was(
 
 
 def codings(path: Path) -> list[Any]:
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with database(path, read_only=True) as connection:
         return connection.execute(
             f"SELECT * REPLACE (round(probability, 9) AS probability) FROM {tables.CODED.name}"
             " ORDER BY message_key, theme"

@@ -20,10 +20,10 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import requests
 from command import COMMAND, one_line, run, run_anew
+from databases import database
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -1017,7 +1017,7 @@ def test_a_server_ends_while_a_request_hangs(tmp_path: Path) -> None:
 def test_truth_is_kept_and_the_process_ends_with_who_started_it(tmp_path: Path) -> None:
     def hours_known() -> int:
         file = str(tmp_path / "truth" / "hours.parquet")
-        with duckdb.connect() as connection:
+        with database() as connection:
             (row,) = connection.execute("select count(*) from read_parquet(?)", [file]).fetchall()
         return int(row[0])
 

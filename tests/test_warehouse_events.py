@@ -5,8 +5,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import duckdb
 import pytest
+from databases import database
 from dbt.adapters.duckdb.column import DuckDBColumn
 
 from assets.warehouse.assets import _columns_in, _events
@@ -20,7 +20,7 @@ MANIFEST: dict[str, Any] = {"nodes": {}, "macros": {}, "sources": {}}
 def test_columns_of_all_relations_are_what_describing_each_gives(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     relations = [("marts", "kinds"), ("marts", "seen"), ("other", "kinds")]
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute(
             "create schema marts; create schema other;"
             ' create table marts.kinds ("Z" decimal(18, 3),'
@@ -64,7 +64,7 @@ def test_the_adapter_counts_rows_without_dbts_macros(
     from dbt.parser.manifest import ManifestLoader
 
     path, whole = tmp_path / "warehouse.duckdb", ManifestLoader.__dict__["load_macros"]
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("create table t as from range(7)")
     for name, value in environment(tmp_path / "lake", path).items():
         monkeypatch.setenv(name, value)

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
+from databases import database
 
 from assets.warehouse import assets, changes
 from assets.warehouse.sources import OBSERVED, make_readable, tables
@@ -50,7 +51,7 @@ def test_columns_that_came_later_are_unknown_in_files_landed_before(
     """Read as the dbt project reads: with a file of before, one of now, or none of now."""
     lake = Lake(tmp_path / "lake")
     before = {table: dict(list(all_.items())[:-1]) for table, all_ in tables()[source].items()}
-    with duckdb.connect() as connection:
+    with database() as connection:
         for table, kept in before.items():
             written(connection, lake, source, table, D1, kept)
         make_readable(lake)
@@ -121,7 +122,7 @@ def test_a_new_warehouse_reads_all_days(lake: Lake, tmp_path: Path) -> None:
     now = changes.contents(lake, "code")
     assert set(now) == {D1, D2, D3}
     assert changes.window(now, path) is None
-    with duckdb.connect(str(path)) as connection:
+    with database(path) as connection:
         connection.execute("create table t (a int)")
     assert changes.window(now, path) is None
 

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+from databases import database
 from study_support import COUNTS, member, stratum
 
 from assets.study import sample
@@ -69,7 +70,8 @@ def shown(row: dict[str, Any]) -> str:
 
 
 def warehouse_of(path: Path, world: World) -> Path:
-    duckdb.connect(str(path)).close()
+    with database(path):
+        pass
     with open_warehouse(path, read_only=False) as connection:
         make_tables(connection, [corpus.CORPUS, tables.CODED])
         for schema in ("core", "intermediate"):
