@@ -6,15 +6,16 @@ BIN := $(VENV)/bin
 TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # A lock names all that is needed, which `pip check` looks at afterwards. Two processes install every
-# other entry of it each, and compile, as pip does one thing after the other; the libraries' own
-# tests are not compiled. Some files are no Python of this version.
+# other entry of it each, as pip does one thing after the other, and what was installed is compiled
+# beside the rest; the libraries' own tests are not. Some files are no Python of this version.
 INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
-define install_halves
+COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/tests?/' $(VENV)/lib
+define install
 	mkdir -p $(VENV)/halves
 	awk '/^[a-zA-Z0-9]/ {half = !half} {print > ("$(VENV)/halves/" half + 0)}' $(1)
 	printf '$(VENV)/halves/%d\n' 0 1 | xargs -n 1 -P 2 $(INSTALL_LOCKED) -r
+	$(COMPILE) & $(INSTALL) --no-deps --editable . && $(BIN)/pip check; state=$$?; wait; exit $$state
 endef
-COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/tests?/' $(VENV)/lib || true
 
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host
@@ -29,18 +30,12 @@ $(BIN)/python:
 
 # A stamp per lock file: an environment is made once and again when a lock changes.
 $(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
-	$(call install_halves,requirements.lock)
-	$(INSTALL) --no-deps --editable .
-	$(BIN)/pip check
-	$(COMPILE)
+	$(call install,requirements.lock)
 	touch $@
 
 # The other lock is a part of this one: one go where nothing is installed yet.
 $(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
-	$(call install_halves,requirements-dev.lock)
-	$(INSTALL) --no-deps --editable .
-	$(BIN)/pip check
-	$(COMPILE)
+	$(call install,requirements-dev.lock)
 	touch $(VENV)/run.stamp $@
 
 $(VENV)/types.stamp: requirements-types.lock | $(BIN)/python
