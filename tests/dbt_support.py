@@ -328,7 +328,12 @@ def parsed(folder: Path) -> tuple[Any, Path]:
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.behavior_flags import BehaviorFlagRendered
+    from dbt_common.events.event_manager_client import ctx_set_event_manager
 
+    from orchestration.dbt_command import WrittenEvents
+
+    # As our command for dbt does.
+    ctx_set_event_manager(WrittenEvents())
     # Who asks for a flag is read off the whole stack with its sources, of which tests have much.
     BehaviorFlagRendered._default_source = staticmethod(lambda: "tests")
     # A quote and brackets in the path: both mean something to SQL and to globs.
