@@ -1,6 +1,5 @@
 """The checks of the study's figures: green on what the study computes, red on each broken rule."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from assets.study.marts import ALL_MARTS, CELL, DISTRIBUTION, RERUN, SURVIVAL
 from assets.study.tables import StudyTable, replace_study, table_of
 from checks import figures
 from checks.outcome import CheckOutcome
+from checks.warehouse import kept_open
 from orchestration.settings import StudySettings
 
 STUDY = StudySettings.model_validate(
@@ -62,12 +62,14 @@ def change(path: Path, statement: str) -> None:
         assert connection.execute(statement).fetchall()[0][0] > 0, "nothing was changed"
 
 
-def outcomes(path: Path, table: StudyTable) -> Iterator[CheckOutcome]:
+def outcomes(path: Path, table: StudyTable) -> list[CheckOutcome]:
     rules = figures.RULES[table.name]
-    yield figures.grain_is_unique(path, "paper", rules)
-    yield figures.figures_fit(path, "paper", rules)
-    if rules.complete:
-        yield figures.cells_are_whole(path, "paper", rules)
+    whole = (figures.cells_are_whole,) if rules.complete else ()
+    with kept_open(warehouse=path):
+        return [
+            check(path, "paper", rules)
+            for check in (figures.grain_is_unique, figures.figures_fit, *whole)
+        ]
 
 
 @pytest.mark.parametrize("table", ALL_MARTS, ids=lambda table: table.name)

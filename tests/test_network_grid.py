@@ -28,6 +28,7 @@ from assets.study.networks.tables import (
 )
 from assets.study.tables import StudyTable, replace_study, table_of
 from checks import networks as checks
+from checks.warehouse import kept_open
 from orchestration.settings import StudySettings
 
 FEW = {"null_draws": 3, "community_runs": 4, "top_counts": [2, 4, 50], "layout_nodes": 10}
@@ -246,8 +247,9 @@ def test_communities_count_their_links_and_members(made: Path) -> None:
 
 def outcomes(path: Path, table: StudyTable) -> list[Any]:
     rules = checks.RULES[table.name]
-    found = [checks.grain_is_unique(path, "paper", rules), checks.figures_fit(path, "paper", rules)]
-    return found + [check(path, "paper", rules) for check in OF_ONE.get(table.name, ())]
+    of_all = (checks.grain_is_unique, checks.figures_fit)
+    with kept_open(warehouse=path):
+        return [check(path, "paper", rules) for check in (*of_all, *OF_ONE.get(table.name, ()))]
 
 
 OF_ONE: dict[str, tuple[Callable[..., Any], ...]] = {

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from databases import database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,7 @@ def frame_of(size: Any, commits: Any, odd: Any = None) -> pa.Table:
 
 
 def profiled(frame: pa.Table, names: tuple[str, ...] = NAMES) -> Profile:
-    with workshop() as connection:
+    with database() as connection:
         connection.register("frame", frame)
         return profile(connection, FRAME, names, "commits")
 
@@ -100,7 +101,7 @@ def test_a_cut_off_moves_exactly_the_units_on_or_above_its_step(
     steps = np.array([[first] * len(numbers_), [second] * len(numbers_)])
     steps[:, -1] = NEVER
     cut = CutOffs(NAMES, np.array(numbers_), steps, 0.4)
-    with workshop() as connection:
+    with database() as connection:
         connection.register("frame", frame_of(*zip(*rows, strict=True)))
         found = dict(connection.sql(
             f"SELECT unit_key, stratum_number FROM ({cut.apply(FRAME)})"

@@ -16,6 +16,7 @@ from assets.study.assets import SAMPLED, study_assets
 from assets.study.draw import random_number
 from checks import sampling
 from checks.assets import build_checks
+from checks.warehouse import kept_open
 from orchestration import keys
 from orchestration.failures import PermanentFailure, TransientFailure
 from orchestration.resources import Installation
@@ -479,11 +480,13 @@ def checked(made: Path, tmp_path: Path) -> Path:
 
 def outcomes(path: Path) -> dict[str, bool]:
     designs = study().sample.designs
-    found = [
-        sampling.counts_add_up(path, "paper"), sampling.weights_stand_for_strata(path, "paper"),
-        sampling.numbers_are_permanent(path, "paper"),
-        sampling.estimates_hold(path, "paper", designs),
-    ]  # fmt: skip
+    with kept_open(warehouse=path):
+        found = [
+            sampling.counts_add_up(path, "paper"),
+            sampling.weights_stand_for_strata(path, "paper"),
+            sampling.numbers_are_permanent(path, "paper"),
+            sampling.estimates_hold(path, "paper", designs),
+        ]
     assert all(one.severity == "error" or one.passed for one in found)
     return {one.name: one.passed for one in found}
 

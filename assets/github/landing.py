@@ -27,6 +27,7 @@ import duckdb
 import orjson
 
 from assets.github import shapes
+from orchestration.parquet import asking_files
 
 SQL = (Path(__file__).parent / "landing.sql").read_text(encoding="utf-8")
 # Lines tried at a time while sifting.
@@ -136,7 +137,7 @@ def lake_schema() -> dict[str, str]:
     columns = ", ".join(
         f'null::{kind} as "{name}"' for name, kind in shapes.declared_columns().items()
     )
-    with duckdb.connect() as connection:
+    with asking_files() as connection:
         described = connection.execute(
             "describe " + SQL.format(source=f"(select {columns}) as line")
         ).fetchall()
