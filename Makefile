@@ -7,10 +7,10 @@ TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # A lock names all that is needed, which `pip check` looks at afterwards. Two processes install every
 # other entry of it each, as pip does one thing after the other, and what was installed is compiled
-# beside the rest, but for what nearly no process imports: a third of it, which Python compiles when
+# beside the rest, but for what is seldom imported: a third of it, which Python compiles when
 # it needs it. Some files are no Python of this version. setuptools warns of each editable project.
 INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
-SELDOM := tests?|altair|anthropic|fontTools|openai|pip|playwright|setuptools|statsmodels
+SELDOM := tests?|fontTools|openai|pip|statsmodels
 COMPILE := $(BIN)/python -m compileall -q -j 2 -x '/($(SELDOM))/' $(VENV)/lib
 define install
 	mkdir -p $(VENV)/halves
