@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# mypy in a folder of its own, as it and dbt exclude each other's versions of pathspec.
-TYPES := $(VENV)/types
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # A lock names all that is needed, which `pip check` looks at afterwards. Two processes install every
 # other entry of it each, as pip does one thing after the other, and what was installed is compiled
@@ -42,17 +40,13 @@ $(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml | $(BI
 	$(call install,requirements-dev.lock)
 	touch $(VENV)/run.stamp $@
 
-$(VENV)/types.stamp: requirements-types.lock | $(BIN)/python
-	$(INSTALL_LOCKED) --target $(TYPES) --upgrade -r requirements-types.lock
-	touch $@
-
 demo: $(VENV)/run.stamp
 	$(BIN)/osmoscope demo
 
 test: check
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
-# mypy uses two cores for a part of its time, so that the SQL is looked at beside it.
+# The others use one core for a part of their time, so that the SQL is looked at beside them.
 check:
 	$(MAKE) --jobs 2 --output-sync lint types sql
 
@@ -60,8 +54,8 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/dev.stamp $(VENV)/types.stamp
-	PYTHONPATH=$(TYPES) $(BIN)/python -m mypy
+types: $(VENV)/dev.stamp
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 
 sql: $(VENV)/dev.stamp
 	OSMOSCOPE_WAREHOUSE=warehouse.duckdb OSMOSCOPE_LAKE=lake $(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
@@ -86,7 +80,6 @@ lock: $(VENV)/dev.stamp
 	$(INSTALL) pip-tools
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
-	$(LOCK) --output-file requirements-types.lock requirements-types.in
 	$(LOCK) --allow-unsafe --output-file requirements-pip.lock requirements-pip.in
 	for lock in requirements*.lock; do \
 		grep -q '^# Made by' $$lock || \
@@ -94,4 +87,4 @@ lock: $(VENV)/dev.stamp
 	done
 
 clean:
-	rm -rf $(VENV) data build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) data build *.egg-info .pytest_cache .ruff_cache .hypothesis

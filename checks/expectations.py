@@ -146,7 +146,7 @@ def _validate(suite: Suite, rows: "pd.DataFrame") -> Sequence[Any]:
             "partial_unexpected_count": FAILING_ROWS,
         },
     )
-    return list(result.results)
+    return list(result["results"])
 
 
 def _outcome(rule: Rule, result: Any, frame: Frame) -> CheckOutcome:

@@ -17,6 +17,19 @@ PREVIEW_ROWS = 5
 MOST_CELL_CHARACTERS = 120
 
 
+def result(
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    asset_key: dg.AssetKey | None = None,
+    data_version: dg.DataVersion | None = None,
+) -> dg.MaterializeResult[None]:
+    """What a step returns whose rows are in a file or a table, and in no value."""
+    # Without a value it holds a mark, which is no None; Dagster knows it.
+    return dg.MaterializeResult(  # pyrefly: ignore[bad-return]
+        asset_key=asset_key, metadata=metadata, data_version=data_version
+    )
+
+
 def table_schema(
     columns: Mapping[str, str], descriptions: Mapping[str, str] | None = None
 ) -> dg.TableSchema:

@@ -22,7 +22,7 @@ from orchestration.settings import Settings
 WAREHOUSE_WAIT_SECONDS = 3600.0
 
 
-class Installation(dg.ConfigurableResource):  # type: ignore[type-arg]
+class Installation(dg.ConfigurableResource):  # pyrefly: ignore[implicit-any-type-argument]
     """One installation: its settings, lake, warehouse and salt.
 
     Attributes:

@@ -166,11 +166,11 @@ def _coder(changed: Mapping[str, Any]) -> "Iterator[LlmCoder]":
     """The coder of the settings, with what the options change."""
     from assets.study.themes.llm.answers import open_store
     from assets.study.themes.llm.coder import LlmCoder
-    from assets.study.themes.llm.config import LlmConfig, config_of
+    from assets.study.themes.llm.config import config_of
 
     settings = Settings.load()
     section = getattr(getattr(settings.study, "themes", None), "llm", None)
-    config = LlmConfig(**{**asdict(config_of(section)), **changed})
+    config = replace(config_of(section), **changed)
     if config.provider == "off":
         raise SettingsError(
             "No language model is chosen.",

@@ -14,7 +14,7 @@ next day's. `FlowDay.events` is what happened, `FlowDay.occurrences` what the fi
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -233,4 +233,4 @@ class Flow:
 
 def _moved(occurrences: Occurrences, event: Ints) -> Occurrences:
     """The occurrences with other event indices."""
-    return Occurrences(**{**vars(occurrences), "event": event})
+    return replace(occurrences, event=event)

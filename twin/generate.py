@@ -28,7 +28,7 @@ Truth tables:
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,8 @@ def write_world(
     tables = _tables(told, flow, texts, GitHub(world, flow.history, flow).at(ends_at), view)
     _write_truth(folder / "truth", tables)
     hours, interactions = tables["hours"], tables["interactions"]
-    hub_count = dict(zip(*tables["hub_totals"].values(), strict=True))
+    kinds, counts = tables["hub_totals"].values()
+    hub_count: dict[str, int] = dict(zip(kinds, counts, strict=True))
     files = list((folder / "archive").iterdir())
     return WorldSummary(
         folder=folder, scale=world.scale.name, seed=seed, days=tuple(days),
@@ -238,10 +239,7 @@ def _write_archive(folder: Path, flow: Flow, day_count: int) -> Told:
 
 def _told(flow: Flow, days: list[FlowDay], malformed: Ints, recoverable: Ints) -> Told:
     occurrences = [
-        defects.Occurrences(
-            **{**vars(day.occurrences), "event": day.recorded.serial[day.occurrences.event]}
-        )
-        for day in days
+        replace(day.occurrences, event=day.recorded.serial[day.occurrences.event]) for day in days
     ]
     every = occurrences[0]
     for part in occurrences[1:]:

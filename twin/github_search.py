@@ -128,7 +128,7 @@ def _with_word(view: GitHubView, among: Bools, word: str) -> Bools:
 
 
 def _language(value: str) -> int | None:
-    known = [name.lower() for name in words.LANGUAGES]
+    known: list[str] = [name.lower() for name in words.LANGUAGES]
     return known.index(value.lower()) if value.lower() in known else None
 
 

@@ -13,6 +13,7 @@ pull requests were not merged. Outsiders come mostly from the community of the r
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -247,7 +248,9 @@ class Acts:
         """Everything that is ever opened."""
         merged = self._merged_threads()
         planned = self._planned_threads(merged["repository"])
-        columns = {name: np.concatenate([planned[name], merged[name]]) for name in planned}
+        columns: dict[str, Any] = {
+            name: np.concatenate([planned[name], merged[name]]) for name in planned
+        }
         order = np.lexsort((columns["created_at"], columns["repository"]))
         columns = {name: column[order] for name, column in columns.items()}
         repository = columns["repository"]

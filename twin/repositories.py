@@ -198,7 +198,7 @@ class Repositories:
 
     def replaced(self, **columns: object) -> "Repositories":
         """The same repositories with other columns."""
-        return replace(self, **columns)  # type: ignore[arg-type]
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True)

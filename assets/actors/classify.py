@@ -151,7 +151,7 @@ def classify(accounts: Tabular, rules: Rules) -> Tabular:
         )
         _say_what_is_missing(decision, platform, features[row, _ACTS])
     columns = _columns(accounts.column("login"), logins, decisions, rules)
-    return type(accounts).from_arrays(columns, schema=SCHEMA)
+    return accounts.__class__.from_arrays(columns, schema=SCHEMA)
 
 
 def feature_matrix(accounts: pa.RecordBatch | pa.Table) -> NDArray[np.float64]:

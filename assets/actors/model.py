@@ -268,7 +268,7 @@ def _one_thread() -> AbstractContextManager[Any]:
     # Only libraries that are loaded can be told.
     import sklearn.ensemble
     import sklearn.linear_model  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     return cast("AbstractContextManager[Any]", threadpool_limits(limits=1))
 

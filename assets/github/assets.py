@@ -116,7 +116,7 @@ def archive_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefiniti
                 raise unreached[0]
         # A run over several days has no one version to state for all of them.
         version = dg.DataVersion(versions[0]) if len(versions) == 1 else None
-        return dg.MaterializeResult(data_version=version)
+        return metadata.result(data_version=version)
 
     return [gharchive_events]
 
@@ -143,7 +143,7 @@ def snapshot_assets() -> list[dg.AssetsDefinition]:
             )
         for table, key in TABLES.items():
             previewed = SNAPSHOT_PREVIEWED[table]
-            yield dg.MaterializeResult(
+            yield metadata.result(
                 asset_key=key, metadata=mined.told(lake, SOURCE, table, previewed, reason)
             )
 

@@ -79,7 +79,7 @@ def hub_assets() -> list[dg.AssetsDefinition]:
                 context.log.warning(f"{entry['name']}: {entry['state']} ({entry['reason']})")
         for table, key in TABLES.items():
             told = mined.told(lake, snapshot.SOURCE, table, PREVIEWED[table])
-            yield dg.MaterializeResult(asset_key=key, metadata=told)
+            yield metadata.result(asset_key=key, metadata=told)
 
     return [huggingface_snapshot]
 

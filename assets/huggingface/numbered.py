@@ -74,7 +74,7 @@ class Place:
         if cursor is None:
             return Place()
         behind = [Shown(**shown) for shown in cursor["behind"]]
-        return Place(**{**cursor, "behind": behind})
+        return replace(Place(**cursor), behind=behind)
 
     def as_cursor(self) -> dict[str, Any]:
         """The place as JSON values."""

@@ -41,7 +41,7 @@ def publish_assets() -> list[dg.AssetsDefinition]:
         settings = installation.settings()
         with told_to_dagster(), installation.warehouse() as warehouse:
             result = publish_privately(settings, warehouse)
-        return dg.MaterializeResult(
+        return metadata.result(
             metadata={
                 "dagster/row_count": sum(table.row_count for table in result.tables.values()),
                 "version": result.version,
@@ -71,7 +71,7 @@ def publish_assets() -> list[dg.AssetsDefinition]:
     def published_report(installation: Installation) -> dg.MaterializeResult[None]:
         with told_to_dagster():
             path = make_report(installation.settings())
-        return dg.MaterializeResult(
+        return metadata.result(
             metadata={
                 "report": dg.MetadataValue.path(str(path)),
                 "bytes": path.stat().st_size,

@@ -389,7 +389,7 @@ def kept(
     **told: int | str,
 ) -> dg.MaterializeResult[None]:
     """What the UI shows of a table that was made: rows, a preview, and what is told."""
-    return dg.MaterializeResult(
+    return metadata.result(
         asset_key=key,
         metadata={
             "dagster/row_count": len(rows) if row_count is None else row_count,
@@ -449,7 +449,7 @@ def _shared(table: StudyTable, origins: Origins) -> dict[str, Any]:
 
 
 def _made(rows: Sequence[Mapping[str, Any]], study: str, **told: str) -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(
+    return metadata.result(
         metadata={
             "dagster/row_count": len(rows),
             "study": study,

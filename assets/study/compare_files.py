@@ -205,6 +205,6 @@ def _cluster_count(table: "pa.Table") -> int:
 
 
 def _described(description: Description) -> Row:
-    row = asdict(description)
+    row: Row = asdict(description)
     row["quantiles"] = {f"{level:g}": found for level, found in description.quantiles.items()}
     return row

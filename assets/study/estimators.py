@@ -462,7 +462,7 @@ def _errors(sample: Sample, residuals: Floats) -> tuple[Floats, Floats]:
 
     def summed(values: Floats) -> Floats:
         found = np.bincount(cell, values.ravel(), minlength=drawn.size * count)
-        return np.asarray(found.reshape(drawn.size, count))
+        return np.asarray(found.reshape(drawn.size, count), np.float64)
 
     means = summed(weighted) / np.maximum(drawn, 1)
     # Units that were drawn and are not at hand are zeros.
@@ -532,7 +532,7 @@ def _t_quantiles(degrees: Floats | float) -> Floats:
     """Student's; `scipy.stats.t.ppf` looks at its arguments for longer than it computes."""
     from scipy.special import stdtrit
 
-    return np.asarray(stdtrit(degrees, (1 + LEVEL) / 2))
+    return np.asarray(stdtrit(degrees, (1 + LEVEL) / 2), np.float64)
 
 
 def _values(sample: Sample, values: ArrayLike) -> Floats:

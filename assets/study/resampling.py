@@ -149,7 +149,7 @@ def _owner_weights(
     for first in range(0, replicates, CHUNK):
         rows = min(CHUNK, replicates - first)
         factor = rng.exponential(size=(rows, int(owner.max()) + 1))[:, owner] - 1.0
-        sums = _grouped(factor, np.ones(owner.size), sample)  # type: ignore[arg-type]
+        sums = _grouped(factor, np.ones(owner.size), sample)  # pyrefly: ignore[bad-argument-type]
         centred = factor - (sums / np.maximum(sample.group_drawn, 1))[:, sample.group]
         yield sample.weight * (1.0 + spread * centred)
 

@@ -561,7 +561,7 @@ def _fetch(url: str, token: str | None, target: Path) -> Path:
     """The file at an address of the Hub; a part of the same version is gone on with."""
     from huggingface_hub import constants, get_hf_file_metadata
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    from huggingface_hub.utils import (
         build_hf_headers,
         disable_progress_bars,
     )

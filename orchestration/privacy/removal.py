@@ -240,6 +240,7 @@ class _Sweep:
 
     def _resolved(self) -> Compiled | None:
         """The list with ids, names and hashes that the lake has of its accounts; written back."""
+        found = None
         for _ in range(_MOST_ROUNDS):
             found = self._compile()
             if found is None:

@@ -237,8 +237,8 @@ def answer(
         _SCHEMA, document, root_value=_Root(context), variable_values=variables,
         operation_name=request.get("operationName"), field_resolver=_resolved,
     )  # fmt: skip
-    found: Json = {"data": result.data}  # type: ignore[union-attr]
-    errors = result.errors or []  # type: ignore[union-attr]
+    found: Json = {"data": result.data}  # pyrefly: ignore[missing-attribute]
+    errors = result.errors or []  # pyrefly: ignore[missing-attribute]
     for problem in errors:
         cause = problem.original_error
         if cause is not None and not isinstance(cause, GraphQLError):

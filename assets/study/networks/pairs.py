@@ -130,7 +130,8 @@ def linked_sums(acts: Acts, window: Window, amount: Floats) -> Floats:
         return _gathered(found, amount)
     i, j = linked_pairs(found, CHUNK)
     ends, others = np.concatenate([i, j]), amount[np.concatenate([j, i])]
-    return np.column_stack([np.bincount(ends, one, minlength=len(amount)) for one in others.T])
+    sums = [np.bincount(ends, one, minlength=len(amount)) for one in others.T]
+    return np.column_stack(sums).astype(np.float64, copy=False)
 
 
 def _of_classes(incidence: Incidence, amount: Floats) -> Floats:

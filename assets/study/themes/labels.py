@@ -409,7 +409,7 @@ def _label(record: Mapping[str, Any]) -> Label:
         for one in (*texts, *secondary, note, "" if primary is None else primary)
     ):
         raise ValueError("a text, or the list secondary, is of another type")
-    if not isinstance(is_unclear, bool) or isinstance(seconds, bool | str | list | dict):
+    if not isinstance(is_unclear, bool) or isinstance(seconds, (bool, str, list, dict)):
         raise ValueError("is_unclear or seconds is of another type")
     if seconds is not None and not 0 <= seconds <= MOST_SECONDS:
         raise ValueError(_DURATION)

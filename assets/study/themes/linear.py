@@ -178,7 +178,7 @@ def one_thread() -> AbstractContextManager[Any]:
     """Numerical libraries kept to one thread: sums are then in one order."""
     # Only libraries that are loaded can be told.
     import scipy.linalg  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     return cast("AbstractContextManager[Any]", threadpool_limits(limits=1))
 

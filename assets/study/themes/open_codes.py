@@ -366,7 +366,7 @@ def _features(codes: Sequence[str]) -> Any:
     rarity = np.log((1 + len(codes)) / (1 + heard)) + 1
     for feature, number in numbers.items():
         rarity[number] *= 1.0 if feature.startswith("=") else 0.35
-    weighed = present.multiply(rarity).tocsr()
+    weighed = sparse.csr_matrix(present.multiply(rarity))
     lengths = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
     return sparse.diags(1 / np.maximum(lengths, 1e-12)) @ weighed
 
