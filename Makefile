@@ -46,7 +46,7 @@ demo: $(VENV)/run.stamp
 test: check
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
-# The others use one core for a part of their time, so that the SQL is looked at beside them.
+# The SQL takes longest: the rest is looked at beside it.
 check:
 	$(MAKE) --jobs 2 --output-sync lint types sql
 
@@ -55,7 +55,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/dev.stamp
-	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+	$(BIN)/pyrefly check
 
 sql: $(VENV)/dev.stamp
 	OSMOSCOPE_WAREHOUSE=warehouse.duckdb OSMOSCOPE_LAKE=lake $(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests

@@ -107,7 +107,7 @@ def graph() -> list[Row]:
             rows.append({"what": f"one {name}", **watch.told()})
             labels = np.asarray(found.getVector())
             rows[-1]["modularity"] = communities.modularity(edges, labels)
-            again = [communities.ensemble(edges, name, [1], workers=1) for _ in range(2)]  # type: ignore[arg-type]
+            again = [communities.ensemble(edges, name, [1], workers=1) for _ in range(2)]
             rows[-1]["is_repeatable"] = bool((again[0] == again[1]).all())
     return rows
 
@@ -168,7 +168,7 @@ def peers() -> list[Row]:
     rows.append({"what": "Louvain, networkx", **watch.told(),
                  "modularity": communities.modularity(edges, labels)})  # fmt: skip
     try:
-        import igraph  # type: ignore[import-not-found]
+        import igraph
     except ImportError:
         rows.append({"what": "Louvain, igraph (not installed)"})
         return rows
@@ -191,7 +191,7 @@ def implicit() -> list[Row]:
     pairs = float((size * (size - 1.0)).sum() / 2)
     rows = []
     for weight in ("newman", "shared"):
-        hidden = Implicit(known, weight)  # type: ignore[arg-type]
+        hidden = Implicit(known, weight)
         watch = Watch()
         labels = hidden.louvain([1])[0]
         rows.append({
@@ -214,13 +214,13 @@ def share() -> list[Row]:
         _, known = memberships(actors, actors // 4, 3 * actors, groups)
         for weight in ("newman", "shared"):
             watch = Watch()
-            made = project(known, weight)  # type: ignore[arg-type]
+            made = project(known, weight)
             edges = communities.Edges(made.node_count, made.i, made.j, made.weight)
             runs = communities.ensemble(edges, "louvain", range(5), workers=1)
             theirs = float(np.mean([communities.modularity(edges, one) for one in runs]))
             built = watch.told()
             watch = Watch()
-            hidden = Implicit(known, weight)  # type: ignore[arg-type]
+            hidden = Implicit(known, weight)
             ours = float(np.mean([hidden.modularity(one) for one in hidden.louvain(range(5))]))
             rows.append({
                 "what": f"implicit over built, {weight}", **watch.told(), "edges": len(made.i),
@@ -261,7 +261,7 @@ def measured(part: str) -> list[Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=tuple(PARTS))
     parser.add_argument("--child", choices=tuple(PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true")

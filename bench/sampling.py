@@ -212,14 +212,14 @@ def drawn(connection: Any, frame: str, allocation: str, size: int) -> Row:
     # The Hub's likes: far fewer above none.
     likes = {int(number): int(count / (1 + at) ** 2) for at, (number, count)
              in enumerate(zip(seen.number, seen.frame_count, strict=True))}  # fmt: skip
-    plan = planned(allocation, LEAST, seen.frame_count,  # type: ignore[arg-type]
+    plan = planned(allocation, LEAST, seen.frame_count,
                    aligned(seen.number, seen.frame_count, likes))  # fmt: skip
     cut = cut_offs(seen, size, plan)
     cut_seconds = time.perf_counter() - started
     sql = cut.apply(sql)
     found = survey(connection, sql)
     whole = is_certain(found.number)
-    target = allocate(allocation, size, found.frame_count, deviation=found.deviation,  # type: ignore[arg-type]
+    target = allocate(allocation, size, found.frame_count, deviation=found.deviation,
                       reference=aligned(found.number, found.frame_count, likes),
                       is_take_all=whole, least=LEAST)  # fmt: skip
     made = draw(connection, sql, 1, found, target)
@@ -268,7 +268,7 @@ def is_same_as_brute_force(rows: int = 200_000) -> bool:
             from assets.study.allocation import allocate
             from assets.study.draw import draw
 
-            target = allocate(allocation, 5000, found.frame_count, deviation=found.deviation)  # type: ignore[arg-type]
+            target = allocate(allocation, 5000, found.frame_count, deviation=found.deviation)
             made = draw(connection, sql, 1, found, target)
             wanted = dict(zip(found.number.tolist(), target.tolist(), strict=True))
             expected = []

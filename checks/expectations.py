@@ -146,7 +146,8 @@ def _validate(suite: Suite, rows: "pd.DataFrame") -> Sequence[Any]:
             "partial_unexpected_count": FAILING_ROWS,
         },
     )
-    return list(result["results"])
+    # pyrefly: ignore[missing-attribute] - the overload of one expectation is taken for that of a suite
+    return list(result.results)
 
 
 def _outcome(rule: Rule, result: Any, frame: Frame) -> CheckOutcome:

@@ -37,6 +37,6 @@ class WrittenEvents(EventManager):
 
 def main() -> None:
     """What `dbt` does, with its arguments and exit codes."""
-    # As in dbt's own manager, one of the attributes is a property.
-    ctx_set_event_manager(WrittenEvents())  # pyrefly: ignore[bad-argument-type]
+    # pyrefly: ignore[bad-argument-type] - dbt's own manager is none by dbt's protocol either
+    ctx_set_event_manager(WrittenEvents())
     cli()

@@ -22,7 +22,8 @@ from orchestration.settings import Settings
 WAREHOUSE_WAIT_SECONDS = 3600.0
 
 
-class Installation(dg.ConfigurableResource):  # pyrefly: ignore[implicit-any-type-argument]
+# pyrefly: ignore[implicit-any-type-argument] - Dagster names no type for a resource that is itself
+class Installation(dg.ConfigurableResource):
     """One installation: its settings, lake, warehouse and salt.
 
     Attributes:

@@ -159,7 +159,9 @@ class HuggingFaceSettings(Section):
     """Hugging Face Hub: the live API, or a dump of it."""
 
     source: Literal["api", "dump", "off"] = "api"
-    dump: list[Path] = Field(default=[], description="Files of a dump, for source = 'dump'.")
+    dump: list[Path] = Field(
+        default=list[Path](), description="Files of a dump, for source = 'dump'."
+    )
     dump_observed_on: date | None = Field(default=None, description="Day the dump describes.")
     endpoint: str = Field(default="https://huggingface.co", pattern=_ENDPOINT)
     page_size: int = Field(default=1000, ge=1, le=1000)
@@ -879,7 +881,7 @@ def _refuse_unknown_variables() -> None:
 def _inner_names(annotation: object) -> list[str]:
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return []
-    names = []
+    names: list[str] = []
     for name, field in annotation.model_fields.items():
         names += [name, *(f"{name}__{inner}" for inner in _inner_names(field.annotation))]
     return names

@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @property
     def fake(self) -> FakeLlm:
-        fake: FakeLlm = self.server.fake  # type: ignore[attr-defined]
+        fake: FakeLlm = self.server.fake
         return fake
 
     @property
@@ -303,7 +303,7 @@ def serving(**state: Any) -> Iterator[FakeLlm]:
     fake = FakeLlm(**state)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.fake = fake  # type: ignore[attr-defined]
+    server.fake = fake
     fake.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -32,7 +32,7 @@ def mine(config: Path, day: date) -> None:
 def main() -> None:
     """Mine whenever a line comes."""
     # Failures are repeated as they would be, with little waiting between.
-    Http.__init__.__kwdefaults__["backoff_seconds"] = 0.005  # type: ignore[index]
+    Http.__init__.__kwdefaults__["backoff_seconds"] = 0.005
     for line in sys.stdin:
         config, day = line.rstrip("\n").split("\t")
         pid = os.fork()

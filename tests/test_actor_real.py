@@ -46,7 +46,7 @@ def shares(made: Evaluation, layer: str) -> tuple[float, float, float]:
     row = made.row(layer)
     values = (row.precision.value, row.recall.value, row.f1.value)
     assert None not in values
-    return values  # type: ignore[return-value]
+    return values
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def test_what_is_needed_later_is_there(modules: Path) -> None:
     (modules / "ahead_second.py").write_text("import ahead_gate; ahead_gate.done.set()\n")
     (modules / "ahead_gate.py").write_text("import threading; done = threading.Event()\n")
     with imported_ahead(["ahead_missing", "ahead_first", "ahead_gate", "ahead_second"]):
-        import ahead_gate  # type: ignore[import-not-found]
+        import ahead_gate
 
         assert ahead_gate.done.wait(60)
     assert "ahead_second" in sys.modules
@@ -32,7 +32,7 @@ def test_a_block_that_ends_imports_no_more(modules: Path) -> None:
     (modules / "ahead_slow.py").write_text(
         "import ahead_begun, threading; ahead_begun.begun.set(); ahead_begun.free.wait(60)\n"
     )
-    import ahead_begun  # type: ignore[import-not-found]
+    import ahead_begun
 
     ahead_begun.free = threading.Event()
     (modules / "ahead_never.py").write_text("")

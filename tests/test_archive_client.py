@@ -97,7 +97,7 @@ def stalled(handler: Handler) -> None:
 
 def source(*urls: str, **how: object) -> ArchiveSource:
     how = {"timeout_seconds": 3.0, "attempts": 2, "sleep": lambda _: None, **how}
-    return ArchiveSource(list(urls), **how)  # type: ignore[arg-type]
+    return ArchiveSource(list(urls), **how)
 
 
 def fetched(archive: ArchiveSource, root: Path, hour: int = 0) -> list[tuple[Fetched, bytes]]:
@@ -343,7 +343,7 @@ def test_full_disk_is_said_and_not_retried(tmp_path: Path, monkeypatch: pytest.M
     def full(self: Path, mode: str = "r", *more: object, **how: object) -> object:
         if mode == "wb":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return opened(self, mode, *more, **how)  # type: ignore[call-overload]
+        return opened(self, mode, *more, **how)
 
     monkeypatch.setattr(Path, "open", full)
     with serving(body()) as server, pytest.raises(PermanentFailure, match="no space") as error:

@@ -51,7 +51,7 @@ def counts(entry: Entry) -> tuple[int, int, int, int]:
     """Lines, events, duplicates, malformed; lines is the sum in every case."""
     got = tuple(entry[f"{name}_count"] for name in ("line", "event", "duplicate", "malformed"))
     assert got[0] == sum(got[1:])
-    return got  # type: ignore[return-value]
+    return got
 
 
 def ingest_bytes(
@@ -882,7 +882,7 @@ def test_unreachable_hour_does_not_stop_the_others(tmp_path: Path) -> None:
         source.sources = sources
         yield from original(day, hour, lake)
 
-    source.fetch = fetch  # type: ignore[method-assign]
+    source.fetch = fetch
     with pytest.raises(TransientFailure):
         work.day(source, DAY)
     entries = work.lake.partition("gharchive", "events", DAY).entries()

@@ -288,7 +288,7 @@ def test_auto_is_exact_where_it_is_quick_and_a_bound_elsewhere(
 def test_refusals_say_what_to_do() -> None:
     memberships = incidence(acts_of([(0, 0, 0), (0, 1, 0)]), "repository")
     with pytest.raises(PermanentFailure, match="bh, holm"):
-        backbone(memberships, method="fdr")  # type: ignore[arg-type]
+        backbone(memberships, method="fdr")
     with pytest.raises(PermanentFailure, match="most_projection_gb"):
         backbone(memberships, most_bytes=1)
 

@@ -24,7 +24,7 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     seen: list[None] = []
     attached = opened._attached
 
-    def counted(files):  # type: ignore[no-untyped-def]
+    def counted(files):
         seen.append(None)
         return attached(files)
 

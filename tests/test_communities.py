@@ -224,7 +224,7 @@ def test_without_edges_every_node_is_alone(nodes: int) -> None:
 
 def test_unknown_methods_are_refused() -> None:
     with pytest.raises(PermanentFailure, match="no method walktrap"):
-        ensemble(planted()[1], "walktrap", [1])  # type: ignore[arg-type]
+        ensemble(planted()[1], "walktrap", [1])
 
 
 # --- consensus

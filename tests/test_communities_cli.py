@@ -35,7 +35,7 @@ def edges() -> list[tuple[str, str]]:
         found += list(pairwise(members))
         found += [tuple(rng.sample(members, 2)) for _ in range(4 * SIZE)]
         found.append((members[0], f"g{(group + 1) % GROUPS}/n0"))
-    return found  # type: ignore[return-value]
+    return found
 
 
 def acts() -> list[tuple[str, str, str]]:

@@ -56,7 +56,7 @@ def file(table: pa.Table, tmp_path: Path) -> Path:
 
 def sides(table: pa.Table) -> tuple[Any, Any]:
     rows = [row for row in table.to_pylist() if row["where"] and row['sta"rs'] is not None]
-    return tuple([row for row in rows if row["where"] == name] for name in ("git'hub", "hub [x]"))  # type: ignore[return-value]
+    return tuple([row for row in rows if row["where"] == name] for name in ("git'hub", "hub [x]"))
 
 
 def test_json_has_every_figure_in_full(table: pa.Table, file: Path) -> None:

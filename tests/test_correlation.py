@@ -199,7 +199,7 @@ def test_errors_are_those_of_the_derivatives_by_the_weights(seed: int, is_owned:
         if one.value is None or abs(one.value) > 0.999:
             continue
         derivative = [
-            (there[method].value - back[method].value) / 2e-5  # type: ignore[operator]
+            (there[method].value - back[method].value) / 2e-5
             for there, back in zip(up, down, strict=True)
         ]
         pulls = np.bincount(owner, derivative * weight)
@@ -274,9 +274,9 @@ def test_intervals_cover_the_truth_in_95_of_100_samples_of_owners() -> None:
         owner, x, y, age = owned(random, 800)
         for method, one in correlate(x, y, age=age, cluster=owner).items():
             if one.low is not None:
-                hits[method] += one.low <= truth[method] <= one.high  # type: ignore[operator]
+                hits[method] += one.low <= truth[method] <= one.high
         one = correlate(x, y, age=age)["log_pearson"]
-        blind["log_pearson"] += one.low <= truth["log_pearson"] <= one.high  # type: ignore[operator]
+        blind["log_pearson"] += one.low <= truth["log_pearson"] <= one.high
     for method in ("log_pearson", "spearman", "kendall_tau_b", *PARTIAL):
         assert 0.93 <= hits[method] / draws <= 0.97, (method, hits[method] / draws)
     # What owners are counted for.

@@ -166,13 +166,13 @@ UNKNOWN = {
 @pytest.mark.parametrize("values", UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_unknown_values_are_refused_with_their_number(values: object) -> None:
     with pytest.raises(PermanentFailure, match="1 of 2 values are unknown"):
-        describe(values)  # type: ignore[arg-type]
+        describe(values)
 
 
 @pytest.mark.parametrize("values", [[math.inf], ["a"], [[1], [2]], [2**70], np.array([2**64 - 1])])
 def test_what_is_no_sample_of_counts_is_refused(values: object) -> None:
     with pytest.raises(PermanentFailure):
-        describe(values)  # type: ignore[arg-type]
+        describe(values)
 
 
 @pytest.mark.parametrize("weight", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, math.nan], [1, math.inf]])

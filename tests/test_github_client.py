@@ -367,7 +367,7 @@ class Script:
 
 def client(answer: Callable[[Request], tuple[int, Any]], **more: Any) -> tuple[GitHub, Script]:
     script = Script(answer)
-    return GitHub(script, BASE, **more), script  # type: ignore[arg-type]
+    return GitHub(script, BASE, **more), script
 
 
 def asked_for(request: Request) -> list[tuple[str, str, str]]:

@@ -270,7 +270,7 @@ def test_stocks_without_counts_are_no_marker() -> None:
                 Stock(wanted[0], "ok", {"full_name": "a/b"}), Stock(wanted[0], "absent"),
             ]  # fmt: skip
 
-    asking = Readers(Client(), Normaliser(AddressHasher(SALT)), lambda _: None, {})  # type: ignore[arg-type]
+    asking = Readers(Client(), Normaliser(AddressHasher(SALT)), lambda _: None, {})
     context = {"repository_id": 1, "repository_name": "a/b"}
     questions = [Question("stocks", str(k), "new", context) for k in range(4)]
     steps = [step for _, step in asking.stocks(questions)]
@@ -680,7 +680,7 @@ class Group:
 def members(group: Group, before: Step | None = None, login: str = "org") -> Step:
     etags = {url: (account, value) for account, url, value in before.etags} if before else {}
     listed = {7: before.rows["organisation_members"]} if before else {}
-    asking = Readers(group, Normaliser(AddressHasher(SALT)), etags.get, listed)  # type: ignore[arg-type]
+    asking = Readers(group, Normaliser(AddressHasher(SALT)), etags.get, listed)
     context = {"organisation_id": 7, "organisation_login": login,
                "seen": before.seen if before else None}  # fmt: skip
     return asking.members(Question("organisation_members", "7", "new", context), None)
@@ -752,7 +752,7 @@ class Nights:
         Those that have another name now have no event under it on day 0.
         """
         r, begin = world().repositories, world().starts_at
-        events = self.service.twin.flow.day(k).events  # type: ignore[union-attr]
+        events = self.service.twin.flow.day(k).events
         found = list(zip(events.repository.tolist(), events.created_at.tolist(), strict=True))
         if k == 0:
             every = range(len(r))
@@ -767,7 +767,7 @@ class Nights:
             for i, at in found
             if r.commit_stock[i] < MOST_COMMITS
         ]
-        land_events(self.lake, FIRST_DAY + timedelta(k), "whole", rows)  # type: ignore[arg-type]
+        land_events(self.lake, FIRST_DAY + timedelta(k), "whole", rows)
 
     def night(self, k: int) -> Counter[str]:
         """The night of day k, and how often GitHub was asked."""

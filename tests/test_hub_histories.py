@@ -124,9 +124,9 @@ def test_the_second_night_asks_for_commits_of_what_changed_only(tmp_path: Path, 
     assert asked(hub, "/commits/") == 12
     assert asked(hub, "/discussions/") == 13
     hub.models[4]["lastModified"] = "2026-08-22T20:00:00.000Z"
-    hub.commits[name(4)].insert(0, commit(499))  # type: ignore[union-attr]
+    hub.commits[name(4)].insert(0, commit(499))
     hub.discussions[name(7)] = [discussion(1)]
-    hub.discussions[name(11)][3]["numComments"] = 2  # type: ignore[index]
+    hub.discussions[name(11)][3]["numComments"] = 2
     night(tmp_path, hub, SECOND)
     assert asked(hub, "/commits/") == 1
     assert asked(hub, "/discussions?") == 11 + 3

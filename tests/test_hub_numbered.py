@@ -137,7 +137,7 @@ def test_a_page_that_lacks_an_item_is_not_called_complete() -> None:
         shown, total, has_more = ask(page)
         return (shown[1:] if page == 2 else shown), total, has_more
 
-    platform.ask = lacking  # type: ignore[method-assign]
+    platform.ask = lacking
     assert not read(platform)[1].is_complete
 
 
@@ -154,7 +154,7 @@ def test_a_wrong_total_ends() -> None:
     for total in (22, 24, 100):
         ask = platform.ask
         lying = Platform(23)
-        lying.ask = lambda page, total=total, ask=ask: (ask(page)[0], total, True)  # type: ignore[assignment, misc]
+        lying.ask = lambda page, total=total, ask=ask: (ask(page)[0], total, True)
         items, verdict, _ = read(lying)
         assert not verdict.is_complete or total == 22
         kept.append(set(items))

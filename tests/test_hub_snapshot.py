@@ -506,7 +506,7 @@ def interrupted(snapshotter: Snapshotter, hub: Hub, day: date = DAY, **more: Any
             hub.faults.append(Fault(503))
         return original(url)
 
-    failing.fetch = fetch  # type: ignore[method-assign]
+    failing.fetch = fetch
     with pytest.raises(TransientFailure):
         snapshotter.ingest_api(failing, day)
     hub.requests.clear()
@@ -576,7 +576,7 @@ def test_two_processes_do_not_share_a_checkpoint(
             Snapshotter(lake, SALT).ingest_api(listing(hub), DAY)
         return original(url)
 
-    pages.fetch = fetch  # type: ignore[method-assign]
+    pages.fetch = fetch
     assert snapshotter.ingest_api(pages, DAY)["row_count"] == 25
 
 

@@ -91,7 +91,7 @@ def test_large_hubs_are_united_and_small_ones_multiplied(monkeypatch: pytest.Mon
     for mode, other in ways.items():
         with monkeypatch.context() as patch:
             patch.setattr(degrees, other, None)
-            found = projected_degrees(incidence(acts, mode))  # type: ignore[arg-type]
+            found = projected_degrees(incidence(acts, mode))
         if mode == "actor":
             assert found.tolist() == expected
     assert found.tolist() == [3] * 4

@@ -193,7 +193,7 @@ def test_windows_that_make_no_sense_are_refused() -> None:
         (("sliding", DAY), "no window semantics"),
     ):
         with pytest.raises(PermanentFailure, match=text):
-            Window(*arguments)  # type: ignore[arg-type]
+            Window(*arguments)
 
 
 def test_rows_of_a_day_serve_no_window_of_less() -> None:

@@ -109,7 +109,7 @@ def test_an_allocation_that_lacks_something_says_so() -> None:
     with pytest.raises(PermanentFailure, match="reference"):
         allocate("matched", 10, [20])
     with pytest.raises(PermanentFailure, match="no allocation"):
-        allocate("best", 10, [20])  # type: ignore[arg-type]
+        allocate("best", 10, [20])
     with pytest.raises(PermanentFailure, match="negative"):
         allocate("equal", -1, [20])
 

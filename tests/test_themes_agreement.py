@@ -117,7 +117,7 @@ def test_distances_of_sets() -> None:
     with pytest.raises(PermanentFailure, match="between sets"):
         distances(["a", "b"], "masi")
     with pytest.raises(PermanentFailure, match="no distance"):
-        distances(["a"], "euclid")  # type: ignore[arg-type]
+        distances(["a"], "euclid")
 
 
 def test_figures_that_are_not_defined_say_why() -> None:
@@ -162,7 +162,7 @@ def test_intervals_hold_alpha_as_often_as_they_say() -> None:
         codes = [np.where(rng.random(150) < 0.85, truth, rng.integers(0, 3, 150)).tolist()
                  for _ in range(2)]  # fmt: skip
         for how in ("units", "pairs"):
-            found = krippendorff_alpha(codes, resampled=how, draws=400, seed=round_)  # type: ignore[arg-type]
+            found = krippendorff_alpha(codes, resampled=how, draws=400, seed=round_)
             assert found.low is not None and found.high is not None
             held[how] += found.low <= expected <= found.high
     assert all(0.91 < count / 200 < 0.99 for count in held.values()), held

@@ -733,7 +733,7 @@ def test_without_a_key_the_coder_says_that_it_is_off(
     off = why_off(LlmConfig())
     assert off is not None and "'off'" in off.reason
     for provider, name in (("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")):
-        config = LlmConfig(provider=provider, model="m")  # type: ignore[arg-type]
+        config = LlmConfig(provider=provider, model="m")
         off = why_off(config)
         assert off is not None and name in off.reason
         coder = LlmCoder(config, store, BOOK)

@@ -116,7 +116,7 @@ def sql() -> str:
     adapter = Adapter()
     environment.globals |= {"adapter": adapter, "message_rules": lambda: stated}
     adapter.module = environment.from_string(source).make_module({"adapter": adapter})
-    worded = adapter.module.message_worded("given", "title", "body", ["place"])  # type: ignore[attr-defined]
+    worded = adapter.module.message_worded("given", "title", "body", ["place"])
     return f"WITH given AS (SELECT * FROM texts), {worded} SELECT * FROM worded ORDER BY place"
 
 

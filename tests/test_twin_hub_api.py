@@ -123,7 +123,7 @@ def test_an_expanded_model_has_what_was_asked_and_no_more(twin: StandIn, api: Hf
     assert model.author == model.id.split("/")[0]
     assert model.likes is None
     with pytest.raises(BadRequestError, match="expand"):
-        list(api.list_models(expand=["everything"]))  # type: ignore[list-item]
+        list(api.list_models(expand=["everything"]))
     every = raw(twin, "/api/models?" + "&".join(f"expand={key}" for key in MODEL_KEYS))
     assert every.status_code == 200
 
@@ -221,7 +221,7 @@ def test_other_case_redirects_but_a_pair_is_two_models(twin: StandIn, api: HfApi
     one, other = [name for name in names if lowered[name.lower()] > 1]
     assert api.model_info(one).id == one
     assert api.model_info(other).id == other
-    assert api.model_info(one)._id != api.model_info(other)._id  # type: ignore[attr-defined]
+    assert api.model_info(one)._id != api.model_info(other)._id
     single = next(name for name in names if lowered[name.lower()] == 1)
     assert raw(twin, f"/api/models/{single.upper()}").status_code == 307
     assert api.model_info(single.upper()).id == single
@@ -526,7 +526,7 @@ def test_overviews_count_what_is_listed(twin: StandIn, api: HfApi) -> None:
         if accounts.login.index(login) < accounts.person_count:
             user = api.get_user_overview(login)
             assert (user.username, user.num_models, user.user_type) == (login, count, "user")
-            assert datetime.fromisoformat(user.createdAt) < datetime(2025, 10, 9, tzinfo=UTC)  # type: ignore[attr-defined]
+            assert datetime.fromisoformat(user.createdAt) < datetime(2025, 10, 9, tzinfo=UTC)
         else:
             group = api.get_organization_overview(login.upper())
             assert (group.name, group.num_models) == (login, count)

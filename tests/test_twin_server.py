@@ -434,7 +434,7 @@ def test_tokens_are_shown_nowhere(server: Running, caplog: pytest.LogCaptureFixt
 
 
 def test_hub_windows_are_exact_and_told_as_the_client_reads_them(server: Running) -> None:
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+    from huggingface_hub.utils import parse_ratelimit_headers
 
     server.limits(hub={"api_anonymous": 3, "api_authenticated": 5})
     server.clock.now = 1_000_000.0

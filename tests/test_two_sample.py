@@ -92,7 +92,7 @@ def test_exact_p_value_of_every_u_is_that_of_scipy(m: int, n: int) -> None:
 def test_exact_p_value_counts_arrangements() -> None:
     # 3 against 4 without ties: every way to place the first among seven, counted one by one.
     x, y = [1.0, 2.0, 5.0], [3.0, 4.0, 6.0, 7.0]
-    u = brute_force_u(x, y)  # type: ignore[arg-type]
+    u = brute_force_u(x, y)
     ways = [sum(places) - 3 for places in itertools.combinations(range(7), 3)]
     extreme = sum(1 for way in ways if abs(way - 6) >= abs(u - 6))
     assert mann_whitney(x, y).p_value == pytest.approx(extreme / len(ways), abs=1e-12)
@@ -192,14 +192,14 @@ def test_unknown_values_are_refused_with_their_number(values: object) -> None:
     for function in (mann_whitney, effects, permutation_p_value):
         for pair in ((values, [1]), ([1], values)):
             with pytest.raises(PermanentFailure, match="1 of 2 values are unknown"):
-                function(*pair)  # type: ignore[operator]
+                function(*pair)
 
 
 @pytest.mark.parametrize("values", [[math.inf], ["a"], [[1], [2]], [2**70], np.array([2**64 - 1])])
 def test_what_is_no_sample_of_counts_is_refused(values: object) -> None:
     for function in (mann_whitney, effects):
         with pytest.raises(PermanentFailure):
-            function(values, [1])  # type: ignore[operator]
+            function(values, [1])
 
 
 # ---------------------------------------------------------------- effect sizes
@@ -358,7 +358,7 @@ def test_permutations_hold_their_level_where_owners_differ() -> None:
             sides.append((np.floor(np.exp(rng.normal(1, 1, 8)[owner])), owner))
         (x, a), (y, b) = sides
         for name, clusters in (("unit", {}), ("owner", {"first_cluster": a, "second_cluster": b})):
-            found = permutation_p_value(x, y, draws=199, seed=seed, **clusters)  # type: ignore[arg-type]
+            found = permutation_p_value(x, y, draws=199, seed=seed, **clusters)
             assert found is not None
             small[name] += found <= 0.05
     assert small["owner"] <= 14 < 30 <= small["unit"]
@@ -379,7 +379,7 @@ def test_units_without_an_owner_are_dealt_alone() -> None:
 # ---------------------------------------------------------------- real tables
 
 
-def agree(x: np.ndarray, y: np.ndarray) -> None:  # type: ignore[type-arg]
+def agree(x: np.ndarray, y: np.ndarray) -> None:
     """Everything that scipy and numpy can tell of both samples."""
     from scipy.stats import mannwhitneyu
 

@@ -268,7 +268,7 @@ def draft_accounts(scale: Scale, seed: int, starts_at: int) -> Accounts:
     """Accounts before it is known what they own: times, ids and addresses are not final."""
     rng = stream(seed, "github accounts")
     people, organisations, machines = scale.person_count, scale.organisation_count, len(MACHINES)
-    draws = rng.integers(0, 1 << 30, people + organisations).tolist()
+    draws: list[int] = rng.integers(0, 1 << 30, people + organisations).tolist()
 
     def person(i: int) -> str:
         if i < len(_PEOPLE_WITH_BOT):

@@ -139,8 +139,7 @@ def write_world(
     tables = _tables(told, flow, texts, GitHub(world, flow.history, flow).at(ends_at), view)
     _write_truth(folder / "truth", tables)
     hours, interactions = tables["hours"], tables["interactions"]
-    kinds, counts = tables["hub_totals"].values()
-    hub_count: dict[str, int] = dict(zip(kinds, counts, strict=True))
+    hub_count: dict[str, int] = dict(zip(*tables["hub_totals"].values(), strict=True))
     files = list((folder / "archive").iterdir())
     return WorldSummary(
         folder=folder, scale=world.scale.name, seed=seed, days=tuple(days),

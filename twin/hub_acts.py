@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin import words
 from twin.draws import (
@@ -248,7 +249,7 @@ class Acts:
         """Everything that is ever opened."""
         merged = self._merged_threads()
         planned = self._planned_threads(merged["repository"])
-        columns: dict[str, Any] = {
+        columns: dict[str, NDArray[Any]] = {
             name: np.concatenate([planned[name], merged[name]]) for name in planned
         }
         order = np.lexsort((columns["created_at"], columns["repository"]))

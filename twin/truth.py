@@ -94,7 +94,8 @@ def planted_reference(world: Path) -> Reference:
         for platform, told in reference.items():
             told["themes"] = {"stock": _themes(connection, _THREADS[platform])}
             (share,) = connection.execute(_MESSAGES[platform]).fetchall()[0]
-            told["messages"] = {"stock": {} if share is None else {"substantive": float(share)}}
+            stock: Values = {} if share is None else {"substantive": float(share)}
+            told["messages"] = {"stock": stock}
     return reference
 
 

@@ -144,6 +144,7 @@ def _fit_acts(values: Numbers, labels: Labels, seed: int) -> dict[str, Any]:
 
     additive = HistGradientBoostingClassifier(
         max_iter=120, learning_rate=0.12, max_leaf_nodes=4, l2_regularization=1.0,
+        # pyrefly: ignore[bad-argument-type] - pyrefly's stubs of it spell it in the singular
         interaction_cst="no_interactions", early_stopping=False, random_state=seed,
     )  # fmt: skip
     trees = HistGradientBoostingClassifier(

@@ -154,7 +154,7 @@ def _header(path: Path) -> list[str]:
             line = stream.readline(LONGEST_HEADER)
     except UnicodeDecodeError as error:
         raise _not_utf8(path) from error
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError) as error:
         raise PermanentFailure(f"{path} cannot be read: {error}.", "Check the file.") from error
     if "\x00" in line:
         raise _with_nul(path)

@@ -831,7 +831,8 @@ class Normaliser:
     def _rows(
         self, table: str, items: Iterable[Any], row: Callable[[Item], Row]
     ) -> tuple[list[Row], list[str]]:
-        rows, bad = [], []
+        rows = []
+        bad = []
         for item in items:
             try:
                 rows.append(row(self.clean(table, item)))

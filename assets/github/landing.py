@@ -257,7 +257,8 @@ def _execute_kept(
 
 def _count_groups(connection: duckdb.DuckDBPyConnection, parquet: Path, landed: Landed) -> None:
     """Events per type and per era."""
-    landed.types, landed.eras = {}, {}
+    landed.types = {}
+    landed.eras = {}
     for kind, era, count in connection.execute(
         "select event_type, era, count(*) from read_parquet($path) group by all order by all",
         {"path": str(parquet)},
@@ -333,7 +334,8 @@ def _batches(lines: Path) -> Iterator[list[_Numbered]]:
             size += len(text)
             if len(batch) >= SIFT_LINES or size >= SIFT_BYTES:
                 yield batch
-                batch, size = [], 0
+                batch = []
+                size = 0
     if batch:
         yield batch
 
@@ -389,7 +391,8 @@ class _Sieve:
                 continue
             if size + len(text) > CAST_BYTES:
                 found += self._not_cast(batch, places)
-                places, size = [], 0
+                places = []
+                size = 0
             places.append(place)
             size += len(text)
         return [*found, *self._not_cast(batch, places)]

@@ -215,7 +215,8 @@ def open_source(path: Path) -> BinaryIO:
     if not head:
         raise Unreadable("truncated", "the file is empty (0 bytes)")
     if head == GZIP_MAGIC:
-        return igzip.open(path, "rb")  # pyrefly: ignore[bad-return]
+        # pyrefly: ignore[bad-return] - isal does not say which of its modes gives bytes
+        return igzip.open(path, "rb")
     if path.suffix == ".gz":
         raise Unreadable("corrupt", "the file is not gzip (no gzip magic number)")
     return path.open("rb")
@@ -293,7 +294,8 @@ def _read(stream: BinaryIO, bounds: Bounds) -> bytes:
         return stream.read(min(BLOCK_BYTES, bounds.max_line_bytes))
     except EOFError as error:
         raise Unreadable("truncated", "the gzip stream ends before its trailer") from error
-    except (OSError, IsalError, zlib_error) as error:  # pyrefly: ignore[not-a-type]
+    # pyrefly: ignore[not-a-type] - isal declares its class of errors as one of them
+    except (OSError, IsalError, zlib_error) as error:
         raise Unreadable("corrupt", f"bad gzip data ({error})") from error
 
 

@@ -4,6 +4,7 @@ Belongs here: reading them from the newest listings and from what was asked. Doe
 asking (access).
 """
 
+from pathlib import Path
 from typing import Any
 
 from assets.huggingface.normalise import ACCESS_REQUESTS, LISTINGS
@@ -29,7 +30,8 @@ def never_asked(lake: Lake, kinds: list[str]) -> list[Row]:
     """Type, name, gate and likes of each, the most liked first, as the lake knows them."""
     import duckdb
 
-    listed, asked = [], []
+    listed: list[Path] = []
+    asked: list[Path] = []
     for kind in kinds:
         for day in lake.days(SOURCE, LISTINGS[kind])[-1:]:
             listed += lake.partition(SOURCE, LISTINGS[kind], day).current_files()

@@ -122,7 +122,8 @@ def listings(owner: Snapshotter, day: date, kinds: list[str]) -> plan.Listings:
     for kind in kinds:
         table = LISTINGS[kind]
         today = owner.partition(table, day)
-        now[kind], before[kind] = today.current_files(), []
+        now[kind] = today.current_files()
+        before[kind] = []
         for one in [one for one in lake.days(SOURCE, table) if one in nights][-1:]:
             earlier = owner.partition(table, one)
             before[kind] = earlier.current_files()

@@ -433,7 +433,8 @@ def _land(
             reason = f"cannot be read ({_short(str(error))})"
             return [], [bad_line(number, line, reason) for number, line in lines]
     half = len(lines) // 2
-    good, bad = [], []
+    good: list[tuple[int, bytes]] = []
+    bad: list[BadLine] = []
     for piece in (lines[:half], lines[half:]):
         more_good, more_bad = _land(connection, query, given, piece)
         good += more_good
@@ -465,7 +466,8 @@ def sift(
     lines: Sequence[tuple[int, bytes]],
 ) -> tuple[list[tuple[int, bytes]], list[BadLine]]:
     """Lines that are one strict JSON object, and the others with the reason."""
-    good, bad = [], []
+    good = []
+    bad = []
     for number, line in lines:
         try:
             is_object = isinstance(orjson.loads(line), dict)
@@ -510,7 +512,8 @@ def batches(blocks: Iterator[bytes]) -> Iterator[list[tuple[int, bytes]]]:
                 size += len(line)
         if size >= BATCH_BYTES or len(batch) >= BATCH_LINES:
             yield batch
-            batch, size = [], 0
+            batch = []
+            size = 0
     if batch:
         yield batch
 

@@ -73,8 +73,7 @@ class Place:
         """The place of a cursor; the beginning for none."""
         if cursor is None:
             return Place()
-        behind = [Shown(**shown) for shown in cursor["behind"]]
-        return replace(Place(**cursor), behind=behind)
+        return replace(Place(**cursor), behind=[Shown(**shown) for shown in cursor["behind"]])
 
     def as_cursor(self) -> dict[str, Any]:
         """The place as JSON values."""

@@ -85,7 +85,8 @@ def read(
         made: the row of an item; None where it cannot be read.
         what: where the items are from.
     """
-    rows, bad = [], []
+    rows = []
+    bad = []
     for number, item in enumerate(items, 1):
         row = made(item)
         if row is None:

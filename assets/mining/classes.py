@@ -246,7 +246,8 @@ def _accounts(plan: _Plan, repositories: float, nights: int) -> list[Item]:
 
 def _listings(settings: Settings, facts: Mapping[str, Fact]) -> list[Item]:
     """The listing of each type of repository; its questions are the repositories."""
-    hub, models, items = settings.huggingface, facts["hub.models"], []
+    hub, models = settings.huggingface, facts["hub.models"]
+    items = []
     for kind in hub.repository_types:
         fact = facts[f"hub.{kind}s"]
         grounds = [told(fact, f"{kind}s"), f"{hub.page_size} to a page"]

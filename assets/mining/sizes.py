@@ -176,7 +176,8 @@ def _stocks(lake: Lake, most: int) -> dict[str, Fact]:
 
 def _answered(lake: Lake, source: str) -> dict[str, Fact]:
     """Means of items and of pages in the lists that were read."""
-    days, facts = lake.days(source, ANSWERS), {}
+    days = lake.days(source, ANSWERS)
+    facts = {}
     for kind, page in PAGES[source].items():
         for count, items, pages in _ask(lake, source, ANSWERS, days, _ITEMS, kind=kind, page=page):
             if count:
@@ -201,7 +202,8 @@ def _nightly(lake: Lake, source: str) -> dict[str, Fact]:
 
 def _listings(lake: Lake, settings: Settings) -> dict[str, Fact]:
     """How many repositories of each type there are, and how many of them have likes."""
-    facts, liked, last = {}, 0, None
+    facts = {}
+    liked, last = 0, None
     for kind in settings.huggingface.repository_types:
         table = f"{kind}s"
         for day in lake.days(HUB, table)[-1:]:

@@ -64,7 +64,8 @@ class Spending:
     def taken(self) -> list[dict[str, Any]]:
         """What was not written yet; it is the caller's to write."""
         with self._lock:
-            rows, self._rows = list(self._rows.values()), {}
+            rows = list(self._rows.values())
+            self._rows = {}
         return rows
 
 

@@ -456,7 +456,8 @@ def sensitivity(rows: Rows, figure_name: str) -> Figure:
         if not places:
             say(figure.subplots(), NOTHING)
             return figure
-        panels, top = [], height
+        panels = []
+        top = height
         for network, platform in places:
             names = varied[network, platform]
             top -= line * len(names) + title

@@ -69,7 +69,7 @@ _STYLE: Mapping[str, Any] = {
     "figure.facecolor": PAPER,
     "savefig.facecolor": PAPER,
 }
-_SVG_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_SVG_METADATA: dict[str, None] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 @dataclass(frozen=True)

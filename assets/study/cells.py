@@ -43,7 +43,7 @@ class Cell:
         return rank, int(number)
 
     def __str__(self) -> str:
-        return " · ".join(asdict(self).values())
+        return " · ".join(self.row().values())
 
 
 def reference_cell(study: "StudySettings") -> Cell:

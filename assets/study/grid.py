@@ -38,6 +38,10 @@ VERSION = 4
 _CELL = ("bot_policy", "cut", "design", "weighting", "exposure")
 
 
+def _no_rows() -> dict[str, list[Row]]:
+    return {table.name: [] for table in TABLES}
+
+
 @dataclass
 class Grid:
     """What computing the grid did.
@@ -51,7 +55,7 @@ class Grid:
 
     day: date
     cells: list[Cell]
-    rows: dict[str, list[Row]] = field(default_factory=lambda: {one.name: [] for one in TABLES})
+    rows: dict[str, list[Row]] = field(default_factory=_no_rows)
     taken_over: dict[tuple[str, Cell], date] = field(default_factory=dict)
 
 

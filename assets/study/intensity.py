@@ -109,7 +109,7 @@ def _platform_rows(
 ) -> list[Row]:
     """Rows of one sample; `tails` says why large values of a feature may be left to chance."""
     frame_count = int(sum(strata["frame_count"].to_pylist()))
-    rows = []
+    rows: list[Row] = []
     for feature in FEATURES:
         basis = bases[feature]
         blank = {"basis": basis, "frame_count": frame_count}

@@ -190,7 +190,8 @@ def _population(
 def _query(study: "StudySettings", cell: Cell, platform: str, rate: float | None) -> str:
     """Names of studies, policies, cuts and designs are validated settings."""
     columns = ", ".join(f"intensity.{column}" for of in FEATURES.values() for column in of.values())
-    joins, conditions = [], [f"intensity.platform = '{platform}'"]
+    joins = []
+    conditions = [f"intensity.platform = '{platform}'"]
     conditions.append(f"intensity.bot_policy = '{cell.bot_policy}'")
     drawn = "NULL::VARCHAR AS stratum, NULL::DOUBLE AS weight"
     if cell.design != CENSUS:

@@ -125,7 +125,7 @@ def _replicates(counts: Ints, sample: Sample, y: Floats) -> tuple[Floats, Floats
     return means, np.sqrt(variance)
 
 
-def _grouped(counts: Ints, values: Floats, sample: Sample) -> Floats:
+def _grouped(counts: Ints | Floats, values: Floats, sample: Sample) -> Floats:
     """Sum over each group of counts times values: (replicates, groups)."""
     order = np.argsort(sample.group, kind="stable")
     present = sample.group_drawn > 0
@@ -149,7 +149,7 @@ def _owner_weights(
     for first in range(0, replicates, CHUNK):
         rows = min(CHUNK, replicates - first)
         factor = rng.exponential(size=(rows, int(owner.max()) + 1))[:, owner] - 1.0
-        sums = _grouped(factor, np.ones(owner.size), sample)  # pyrefly: ignore[bad-argument-type]
+        sums = _grouped(factor, np.ones(owner.size), sample)
         centred = factor - (sums / np.maximum(sample.group_drawn, 1))[:, sample.group]
         yield sample.weight * (1.0 + spread * centred)
 

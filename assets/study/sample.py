@@ -354,7 +354,8 @@ def _known_columns(connection: "duckdb.DuckDBPyConnection", platform: str) -> li
 
     Known of those only whom somebody asked about, a value would take whole who was asked.
     """
-    total, known = 0, {}
+    total = 0
+    known = {}
     for feature, columns in FEATURES.items():
         total, known[columns["stock"]], known[columns["flow"]] = _known(
             connection, platform, feature

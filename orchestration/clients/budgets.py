@@ -247,7 +247,8 @@ class Window:
         self._margin = min(MOST_MARGIN_SECONDS, max(LEAST_MARGIN_SECONDS, length / 50))
         self._least_end, self._most_end, self._known_at = least, most, heard_at
         self.ends_at = most + self._margin
-        self._heard, self._given_back = [], 0
+        self._heard = []
+        self._given_back = 0
         self.remaining = told.remaining
 
     def _hear(self, heard: _Heard) -> None:

@@ -90,7 +90,8 @@ def stock_query(places: Sequence[tuple[str | None, str]]) -> tuple[str, dict[str
         places: of each its global id, where that is known, and owner/name.
     """
     variables: dict[str, Any] = {}
-    declared, fields = [], []
+    declared = []
+    fields = []
     ids = [node_id for node_id, _ in places if node_id is not None]
     if ids:
         variables["ids"] = ids

@@ -595,7 +595,8 @@ class Http:
             heard.error = type(error).__name__
 
     def _read_body(self, request: Request, response: requests.Response, heard: _Exchange) -> None:
-        parts, size = [], 0
+        parts = []
+        size = 0
         until = heard.heard_at + MOST_TIMEOUTS * self._timeout_seconds
         for chunk in response.iter_content(CHUNK_BYTES):
             parts.append(chunk)

@@ -561,10 +561,9 @@ def _fetch(url: str, token: str | None, target: Path) -> Path:
     """The file at an address of the Hub; a part of the same version is gone on with."""
     from huggingface_hub import constants, get_hf_file_metadata
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import (
-        build_hf_headers,
-        disable_progress_bars,
-    )
+
+    # pyrefly: ignore[implicit-reexport] - its documentation has them there
+    from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 
     # Otherwise it would ask the public Hub who its caller is, whatever the endpoint.
     constants.HF_HUB_DISABLE_TELEMETRY = True

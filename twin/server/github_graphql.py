@@ -11,6 +11,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,7 +24,7 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     build_schema,
-    execute,
+    execute_sync,
     get_operation_ast,
     parse,
     validate,
@@ -145,10 +146,9 @@ class _Root:
         view = self.view
         words, _, sort = query.partition(" sort:")
         key, _, order = sort.strip().partition("-")
-        try:
+        found: list[int] = []
+        with suppress(BadQuery):
             found = search_repositories(view, words, key or None, order or "desc").tolist()
-        except BadQuery:
-            found = []
         listed = found[:LISTED]
         connection = Connection(
             by_place(
@@ -233,12 +233,12 @@ def answer(
         message = "API rate limit already exceeded."
         return {"errors": [{"type": "RATE_LIMITED", "message": message}]}
     context = _Context(view, cost, budget, caller)
-    result = execute(
+    result = execute_sync(
         _SCHEMA, document, root_value=_Root(context), variable_values=variables,
         operation_name=request.get("operationName"), field_resolver=_resolved,
     )  # fmt: skip
-    found: Json = {"data": result.data}  # pyrefly: ignore[missing-attribute]
-    errors = result.errors or []  # pyrefly: ignore[missing-attribute]
+    found: Json = {"data": result.data}
+    errors = result.errors or []
     for problem in errors:
         cause = problem.original_error
         if cause is not None and not isinstance(cause, GraphQLError):

@@ -175,7 +175,7 @@ class Shapes:
                 "archived_at": None,
                 "type": "Organization",
             }
-            | ({} if account.company is not None else {"company": account.name})
+            | ({"company": account.name} if account.company is None else {})
         )
 
     def repository_url(self, repository: Repository) -> str:

@@ -29,7 +29,7 @@ def compared(rows: Sequence[Row]) -> list[Row]:
 
 
 def _card(row: Row) -> Row:
-    card = {
+    card: Row = {
         **row,
         "title": words.FEATURE_TITLES[row["feature"]],
         "figure": None,

@@ -162,7 +162,7 @@ def _sensitivity(rows: Sequence[Row]) -> Row:
 
 def _range(row: Row | None) -> Row:
     """Both ends of a range with what makes them, or why there is none."""
-    ends = [] if row is None else network_words.range_ends(row)
+    ends: list[tuple[str, str]] = [] if row is None else network_words.range_ends(row)
     none = words.UNKNOWN if row is None else network_words.no_range(row)
     return {"ends": ends, "none": none}
 

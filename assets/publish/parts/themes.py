@@ -236,7 +236,8 @@ def _messages(rows: Sequence[Row], claims: Sequence[Row], has_paper: bool) -> Ro
         for row in claims
         if row["claim"].startswith(SUBSTANTIVE_CLAIM)
     }
-    lines, conditions = [], []
+    lines = []
+    conditions: list[Row] = []
     for platform in PLATFORMS:
         own: list[Row] = []
         for slice_, value in SLICES:

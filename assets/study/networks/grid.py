@@ -60,6 +60,10 @@ FIGURES = (
 SHORT_LIVED = (DEGREE, BLOCK, LAYOUT)
 
 
+def _no_rows() -> dict[str, list[Row]]:
+    return {table.name: [] for table in ALL_TABLES}
+
+
 @dataclass
 class Networks:
     """What computing the networks did.
@@ -71,7 +75,7 @@ class Networks:
     """
 
     day: date
-    rows: dict[str, list[Row]] = field(default_factory=lambda: {one.name: [] for one in ALL_TABLES})
+    rows: dict[str, list[Row]] = field(default_factory=_no_rows)
     taken_over: int = 0
 
 

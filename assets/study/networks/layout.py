@@ -70,7 +70,7 @@ def _positions(community: NDArray[Any], i: Ints, j: Ints, seed: int) -> Floats:
     size = np.bincount(of)
     radius = np.sqrt(size / size.sum())
     centre = _apart(_spring(size.size, of[i], of[j], seed), radius * (1 + GAP))
-    place = np.empty((community.size, 2))
+    place: Floats = np.empty((community.size, 2))
     is_inner = of[i] == of[j]
     order = np.argsort(of[i[is_inner]], kind="stable")
     inner_i, inner_j = i[is_inner][order], j[is_inner][order]

@@ -131,7 +131,7 @@ def linked_sums(acts: Acts, window: Window, amount: Floats) -> Floats:
     i, j = linked_pairs(found, CHUNK)
     ends, others = np.concatenate([i, j]), amount[np.concatenate([j, i])]
     sums = [np.bincount(ends, one, minlength=len(amount)) for one in others.T]
-    return np.column_stack(sums).astype(np.float64, copy=False)
+    return np.asarray(np.column_stack(sums), np.float64)
 
 
 def _of_classes(incidence: Incidence, amount: Floats) -> Floats:

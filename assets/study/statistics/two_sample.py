@@ -294,7 +294,8 @@ class Differences:
         near = 0.0
         if self._x.dtype.kind == "f":
             near = ROUNDED * max(float(np.abs(part[[0, -1]]).max()) for part in (self._x, self._z))
-        found, steps = [], []
+        found = []
+        steps = []
         first, last = (
             self._count(difference - near, "left"),
             self._count(difference + near, "right"),

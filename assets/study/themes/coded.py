@@ -103,7 +103,7 @@ def _code(
     progress: Progress | None,
 ) -> CodedBy:
     started, coder, stopped, count = time.monotonic(), made.coder, made.off, 0
-    digests = {} if coder is None else _pending(connection, coder, codebook)
+    digests: dict[str, str] = {} if coder is None else _pending(connection, coder, codebook)
     for batch in corpus.texts_of(connection, digests, BATCH_SIZE[made.name]) if digests else ():
         assert coder is not None
         coding = coder.code(batch)
@@ -393,7 +393,8 @@ def training_set(
     texts = [text for batch in corpus.texts_of(connection, keys) for text in batch]
     texts.sort(key=lambda text: text.key)
     labels = corpus.labels_of(connection, keys)
-    chosen, targets = [], []
+    chosen: list[Text] = []
+    targets = []
     # Each platform by itself: how often each theme is, and how far labels are right, differs.
     for platform in sorted({_platform(text) for text in texts}):
         own = [text for text in texts if _platform(text) == platform]

@@ -67,7 +67,9 @@ def signatures(texts: Sequence[str]) -> list[bytes]:
         waiting += len(of_text)
         if waiting > _MOST_WORDS:
             _fill(found, places, words)
-            words, places, waiting = [], [], 0
+            words = []
+            places = []
+            waiting = 0
     _fill(found, places, words)
     return found
 

@@ -206,7 +206,9 @@ def cross_validated(
         told: hears how many fits of how many are done.
     """
     stratum, group = _strata(texts, targets, len(labels))
-    runs, whole, bins = [], np.zeros((len(texts), len(labels))), []
+    runs = []
+    whole = np.zeros((len(texts), len(labels)))
+    bins = []
     for number, seed in enumerate(seeds):
         fold = folds(group, stratum, fold_count, seed)
         found = np.zeros_like(whole)

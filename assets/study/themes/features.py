@@ -433,12 +433,13 @@ def _batches(texts: Sequence[Text]) -> Iterable[list[Parts]]:
 def vocabulary_of(texts: Sequence[Text]) -> Vocabulary:
     """The features that enough of these texts have."""
     seen: list[list[tuple[Codes, Ints]]] = [[] for _ in FIELDS]
-    forms = []
+    forms: list[list[float]] = []
     for parts in _batches(texts):
         forms += [one.form for one in parts]
         for at, field in enumerate(FIELDS):
             seen[at].append(_text_counts(*field.codes(parts)))
-    codes, rarities = [], []
+    codes = []
+    rarities = []
     for at, field in enumerate(FIELDS):
         code, count = _added(seen[at])
         is_kept = count >= field.least_texts

@@ -279,7 +279,8 @@ def _csv_batches(table: Table) -> "Iterator[pa.RecordBatch]":
             characters += sum(map(len, row))
             if len(held) == BATCH_ROWS or characters > BATCH_CHARACTERS:
                 yield _batch_of(table.columns, held)
-                held, characters = [], 0
+                held = []
+                characters = 0
     if held:
         yield _batch_of(table.columns, held)
 

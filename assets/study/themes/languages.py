@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -104,5 +104,4 @@ def _by_script(words: str) -> str | None:
 def _model() -> "LanguageIdentifier":
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    made: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    return made
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

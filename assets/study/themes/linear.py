@@ -392,7 +392,9 @@ def _descended(known: _Known, rows: Ints, ridge: Numbers, wanted: Numbers) -> Nu
 
 def _own_parts(known: _Known, dual: Numbers, count: int) -> dict[str, Any]:
     """Weights of repositories: bounds of each, columns, and values (columns, k)."""
-    columns, values, bounds = [], [], [0]
+    columns = []
+    values = []
+    bounds = [0]
     for at in range(count):
         rows = np.flatnonzero(known.own == at)
         part = known.matrix[rows]
@@ -431,7 +433,8 @@ def _unseen(known: _Known, gram: Numbers | None, seed: int, group: Ints) -> tupl
     label = known.shares.argmax(axis=1)
     stratum = known.repository * known.shares.shape[1] + label
     fold = folds(group, stratum, FOLDS, seed)
-    judged, scores = [], []
+    judged = []
+    scores = []
     for one in range(int(fold.max()) + 1 if len(fold) <= MOST_FOLDED else 1):
         rows, others = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
         center = np.average(known.shares[rows], axis=0, weights=known.weights[rows])

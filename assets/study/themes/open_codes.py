@@ -118,7 +118,8 @@ def normal_code(text: str | None) -> str:
     'auth fail login'
     """
     known = unicodedata.normalize("NFKC", _UNWRITABLE.sub(" ", (text or "")[: 10 * CODE_LENGTH]))
-    return " ".join(_WORD.findall(known.casefold()))[:CODE_LENGTH].strip()
+    words: list[str] = _WORD.findall(known.casefold())
+    return " ".join(words)[:CODE_LENGTH].strip()
 
 
 def one_line(text: str | None, length: int = EXAMPLE_LENGTH) -> str:
@@ -354,7 +355,8 @@ def _features(codes: Sequence[str]) -> Any:
     from scipy import sparse
 
     numbers: dict[str, int] = {}
-    rows, columns = [], []
+    rows = []
+    columns = []
     for row, code in enumerate(codes):
         for feature in sorted(_parts(code)):
             rows.append(row)
@@ -700,7 +702,8 @@ def kept_to_coverage(
     total = sum(exact.values(), Fraction(undecided))
     wanted = Fraction(str(coverage)) * total
     order = sorted(exact, key=lambda name: (name == OTHERS, -exact[name], name))
-    ranked, reached = [], Fraction(0)
+    ranked = []
+    reached = Fraction(0)
     for name in order:
         is_kept = name != OTHERS and exact[name] > 0 and reached < wanted
         reached += exact[name]

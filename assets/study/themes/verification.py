@@ -373,7 +373,8 @@ def _rows(
         places.get(keys[one], math.inf), _mark(seed, ("place", keys[one]))))  # fmt: skip
     # Numbers of places that nobody has any more are not given again.
     after = max(places.values(), default=0)
-    numbered, fresh = [], after
+    numbered = []
+    fresh = after
     for one in order:
         known = places.get(keys[one])
         fresh += known is None

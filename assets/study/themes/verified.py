@@ -90,7 +90,7 @@ def agreement_rows(
     """
     themes, known = themes_of(sample, labels), set(sample.keys)
     people = [one for one in labels if one.message_key in known]
-    rows = []
+    rows: list[Row] = []
     for platform in [*sample.platforms, ALL]:
         keys = [key for key, one in zip(sample.keys, sample.rows["platform"].to_pylist(),
                                         strict=True) if platform in (one, ALL)]  # fmt: skip

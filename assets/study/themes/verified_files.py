@@ -176,7 +176,8 @@ def read_labels(
             f"SELECT {quoted(unit)}::VARCHAR, {quoted(coder)}::VARCHAR,"
             f" nullif(trim({quoted(label)}::VARCHAR), ''), {joined} FROM {source}"
         ).fetchall()
-    found, seen = [], set()
+    found = []
+    seen = set()
     for key, name, primary, others in rows:
         if not key or not name:
             raise PermanentFailure(f"A row of {path} has no {unit} or no {coder}.", "Give both.")

@@ -99,7 +99,8 @@ class EncoderCoder:
         state = self._state
         inputs = [spelled(text, state.by_repository) for text in texts]
         places = places_of(texts, state.repositories)
-        said, members = [], len(state.members)
+        said = []
+        members = len(state.members)
         for number, (member, head) in enumerate(zip(state.members, state.heads, strict=True)):
             done = before * members + number * len(texts)
             vectors = member.embed(inputs, told_of_part(told, done, count * members))

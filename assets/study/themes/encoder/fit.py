@@ -147,7 +147,8 @@ def _taught(
 ) -> tuple[list[Encoder], list[Vectors]]:
     """An encoder for each part that it has not seen, and what it makes of all texts."""
     inputs = [spelled(text, given.by_repository) for text in given.texts]
-    members, vectors = [], []
+    members = []
+    vectors = []
     for number, held in enumerate(parts):
         seen = np.setdiff1d(np.arange(len(inputs)), held)
         member = encoder.tuned(
@@ -173,7 +174,8 @@ def _heads(
     judged = lesson.at(np.concatenate(parts))
     best: tuple[float, list[Head], Mixing] | None = None
     for freedom in FREEDOMS:
-        heads, said = [], []
+        heads = []
+        said = []
         for own, held in zip(vectors, parts, strict=True):
             seen = np.setdiff1d(np.arange(len(own)), held)
             head = fit_head(own[seen], lesson.at(seen), freedom)

@@ -314,7 +314,8 @@ def _thawed(network: Any, frozen: int) -> list[Any]:
 
 def _batches(places: Places, size: int, random: np.random.Generator) -> list[Places]:
     """Rows in batches of two halves, each of one repository: what is alike is to be told apart."""
-    half, halves = size // 2, []
+    half = size // 2
+    halves: list[Places] = []
     for place in np.unique(places):
         rows = random.permutation(np.flatnonzero(places == place))
         halves += [rows[start : start + half] for start in range(0, len(rows), half)]

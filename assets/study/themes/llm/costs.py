@@ -10,7 +10,7 @@ endpoint, or those of the settings; another endpoint's price is never guessed.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 # Characters of a token, as measured on issues and on the instructions: docs/themes-llm.md.
@@ -83,7 +83,7 @@ def listed_prices(provider: str, model: str) -> Prices | None:
         from genai_prices import Usage, calc_price
 
         source = f"genai-prices {version('genai-prices')}"
-    except (ImportError, PackageNotFoundError):
+    except ImportError:
         return None
 
     def price(**tokens: int) -> Any:
